@@ -1,0 +1,234 @@
+package rfb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/encoding"
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/security"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// ErrBusy is what a Client's Grab returns while an update is being decoded.
+// The update's end is announced.
+var ErrBusy = errors.New("the picture is being changed just now")
+
+// ErrNotRunning is returned by what needs a running source.
+var ErrNotRunning = errors.New("not connected")
+
+// ClientConfig is how a Client connects. It must not change once a Client has
+// it.
+type ClientConfig struct {
+	// Dial opens the connection, once per Run.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Security lists what may be used, the best first; nil is None alone.
+	Security []security.Type
+	// Encodings asked for, the best first; nil is the whole table by rank. The
+	// pseudo-encodings that a Client understands are asked for always.
+	Encodings []wire.Encoding
+	// HandshakeTimeout gives up a server that does not finish the handshake
+	// in time; 0 is 10 s, negative is never.
+	HandshakeTimeout time.Duration
+	// Log takes what happens; nil discards it.
+	Log *slog.Logger
+	// Live, where not nil, is called once in each Run on the client's
+	// goroutine, when the whole picture has been received.
+	Live func()
+}
+
+// Client is an RFB client. It is a Source, so that a Server can show what
+// another RFB server shows, and takes input, sizes and clipboards for it.
+//
+// Run's goroutine reads the connection and owns the decoders; a writer
+// goroutine, which ends with Run, writes.
+type Client struct {
+	cfg ClientConfig
+
+	// mu guards the picture. Run holds it from the head of an update to its
+	// end, during which Grab does not wait but fails.
+	mu    sync.Mutex
+	frame *pixel.Frame // nil while there is nothing to show
+
+	sessionMu sync.Mutex
+	session   *session // nil while Run does not run
+}
+
+// NewClient returns a client that does nothing until Run.
+func NewClient(cfg ClientConfig) *Client {
+	if cfg.HandshakeTimeout == 0 {
+		cfg.HandshakeTimeout = 10 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Security == nil {
+		cfg.Security = []security.Type{security.None{}}
+	}
+	if cfg.Encodings == nil {
+		for _, row := range encoding.All() {
+			cfg.Encodings = append(cfg.Encodings, row.Number)
+		}
+	}
+	return &Client{cfg: cfg}
+}
+
+// Run connects and follows the server until ctx ends or the connection does;
+// the error then says why in words for a person.
+func (c *Client) Run(ctx context.Context, d *Desktop) error {
+	conn, err := c.cfg.Dial(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer conn.Close()                                      //nolint:errcheck // done with
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // unblocks what reads
+	defer stop()
+
+	if t := c.cfg.HandshakeTimeout; t > 0 {
+		conn.SetDeadline(time.Now().Add(t)) //nolint:errcheck // the next read tells
+	}
+	secured, err := greet(ctx, conn, c.cfg.Security)
+	if err != nil {
+		return err
+	}
+	rd := wire.NewReader(secured, 32<<10)
+	init := wire.ReadServerInit(rd)
+	if rd.Err() != nil {
+		return handshakeError("ServerInit", rd.Err())
+	}
+	conn.SetDeadline(time.Time{}) //nolint:errcheck // the next read tells
+
+	s := newSession(c, d, secured, rd, init)
+	c.attach(s)
+	var writer sync.WaitGroup
+	writer.Go(s.write)
+	defer func() {
+		c.attach(nil)
+		close(s.done)
+		conn.Close() //nolint:errcheck // ends the writer
+		writer.Wait()
+		c.mu.Lock()
+		c.frame = nil
+		c.mu.Unlock()
+	}()
+	d.SetName(init.Name)
+	s.start()
+	err = s.read()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Grab shows use the picture as of the last whole update; ErrBusy while the
+// next one is being received.
+func (c *Client) Grab(_ *pixel.Region, use func(view *pixel.Frame)) error {
+	s := c.current()
+	if s == nil {
+		return ErrNotRunning
+	}
+	if !c.mu.TryLock() {
+		s.missed.Store(true)
+		if !c.mu.TryLock() { // it may have ended between the two
+			return ErrBusy
+		}
+	}
+	defer c.mu.Unlock()
+	if c.frame == nil || !s.shown {
+		return ErrBusy
+	}
+	s.caughtUp()
+	use(c.frame)
+	return nil
+}
+
+func (c *Client) attach(s *session) {
+	c.sessionMu.Lock()
+	defer c.sessionMu.Unlock()
+	c.session = s
+}
+
+func (c *Client) current() *session {
+	c.sessionMu.Lock()
+	defer c.sessionMu.Unlock()
+	return c.session
+}
+
+// KeyEvent sends the key on, by scancode too where the server takes them.
+func (c *Client) KeyEvent(e KeyEvent) {
+	s := c.current()
+	switch {
+	case s == nil:
+	case e.Keycode != 0 && s.extendedKeys.Load():
+		s.send(wire.QEMUExtendedKeyEvent(e))
+	case e.Keysym != 0:
+		s.send(wire.KeyEvent{Down: e.Down, Keysym: e.Keysym})
+	}
+}
+
+// PointerEvent sends the pointer's position and its first eight buttons on.
+func (c *Client) PointerEvent(e PointerEvent) {
+	if s := c.current(); s != nil {
+		s.send(wire.PointerEvent{Buttons: e.Buttons, X: e.X, Y: e.Y})
+	}
+}
+
+// SetCutText sends the clipboard on, in Latin-1.
+func (c *Client) SetCutText(text string) {
+	if s := c.current(); s != nil {
+		s.send(wire.ClientCutText{Text: latin1(text)})
+	}
+}
+
+// ErrNoResize is returned by SetDesktopSize where the server cannot or may
+// not change its size.
+var ErrNoResize = errors.New("the display's size cannot be changed")
+
+// SetDesktopSize asks the server for another size and waits for its answer.
+func (c *Client) SetDesktopSize(ctx context.Context, width, height int) error {
+	s := c.current()
+	if s == nil {
+		return ErrNotRunning
+	}
+	if !s.extendedSize.Load() {
+		return fmt.Errorf("%w: the server does not offer it", ErrNoResize)
+	}
+	s.sizeTurn.Lock()
+	defer s.sizeTurn.Unlock()
+	select { // an answer that came too late for an earlier question
+	case <-s.sizeReply:
+	default:
+	}
+	s.send(wire.SetDesktopSize{Width: width, Height: height,
+		Screens: []wire.Screen{{Rect: image.Rect(0, 0, width, height)}}})
+	select {
+	case result := <-s.sizeReply:
+		if result != wire.ResizeDone {
+			return fmt.Errorf("%w: %s", ErrNoResize, resizeResult(result))
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the server did not answer: %w", ErrNoResize, ctx.Err())
+	case <-s.done:
+		return ErrNotRunning
+	}
+}
+
+func resizeResult(n int) string {
+	switch n {
+	case wire.ResizeProhibited:
+		return "it is not allowed"
+	case wire.ResizeOutOfResource:
+		return "the display has no such size to give"
+	case wire.ResizeInvalid:
+		return "the size is not valid"
+	default:
+		return fmt.Sprintf("result %d", n)
+	}
+}

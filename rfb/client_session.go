@@ -1,0 +1,345 @@
+package rfb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/encoding"
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// session is one connection of a Client. Fields without another owner in
+// their comment belong to Run's goroutine.
+type session struct {
+	c    *Client
+	d    *Desktop
+	conn net.Conn
+	rd   *wire.Reader
+
+	out  chan []byte   // to the writer, who is the only reader
+	done chan struct{} // closed when Run ends
+
+	format   pixel.PixelFormat
+	decoders map[wire.Encoding]encoding.Decoder
+	lacking  pixel.Region // of the first picture, what has not come yet
+	live     bool
+	shown    bool // the size was announced; guarded by Client.mu
+
+	canContinuous bool
+	missed        atomic.Bool   // Grab failed and waits for the end of the update
+	grabbed       chan struct{} // holds a token when Grab has caught up
+
+	extendedKeys, extendedSize atomic.Bool
+	sizeTurn                   sync.Mutex
+	sizeReply                  chan int
+}
+
+// Bounds of a session.
+const (
+	outQueue = 256 // messages that wait for the writer
+	// catchUp is how long the next update is held back for a Grab that came
+	// in the middle of the last one, so that a stream of updates without a
+	// pause cannot keep the picture from being looked at.
+	catchUp     = 50 * time.Millisecond
+	sendTimeout = 10 * time.Second
+)
+
+// clientPseudos are the pseudo-encodings that a Client understands.
+var clientPseudos = []wire.Encoding{
+	wire.PseudoExtendedDesktopSize, wire.PseudoDesktopSize, wire.PseudoLastRect, wire.PseudoDesktopName,
+	wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoQEMUExtendedKeyEvent, wire.PseudoQEMULEDState,
+	wire.PseudoVMwareCursor, wire.PseudoCursor,
+}
+
+func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire.ServerInit) *session {
+	s := &session{
+		c: c, d: d, conn: conn, rd: rd,
+		out: make(chan []byte, outQueue), done: make(chan struct{}),
+		format: pixel.RGB888, decoders: make(map[wire.Encoding]encoding.Decoder),
+		grabbed: make(chan struct{}, 1), sizeReply: make(chan int, 1),
+	}
+	s.resize(init.Width, init.Height)
+	return s
+}
+
+// start asks for the picture.
+func (s *session) start() {
+	s.send(wire.SetPixelFormat{Format: s.format})
+	s.send(wire.SetEncodings{Encodings: append(append([]wire.Encoding(nil), s.c.cfg.Encodings...), clientPseudos...)})
+	s.request(false)
+}
+
+func (s *session) request(incremental bool) {
+	s.send(wire.FramebufferUpdateRequest{Incremental: incremental, Rect: s.c.frame.Rect()})
+}
+
+// send queues a message. Where the server has stopped reading for so long
+// that the queue is full, the connection is lost.
+func (s *session) send(m wire.ClientMessage) {
+	select {
+	case s.out <- m.Append(nil):
+	case <-s.done:
+	default:
+		s.conn.Close() //nolint:errcheck // Run tells
+	}
+}
+
+// write is the writer's goroutine. It ends when Run does or the connection
+// fails.
+func (s *session) write() {
+	for {
+		select {
+		case b := <-s.out:
+			s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) //nolint:errcheck // the write tells
+			if _, err := s.conn.Write(b); err != nil {
+				s.conn.Close() //nolint:errcheck // ends Run
+				return
+			}
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// read handles the server's messages until the connection ends.
+func (s *session) read() error {
+	for {
+		t := s.rd.Next()
+		if s.rd.Err() == nil {
+			s.message(wire.ServerMessageType(t))
+		}
+		switch err := s.rd.Err(); {
+		case err == nil:
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+			return errors.New("the RFB server closed the connection")
+		default:
+			return fmt.Errorf("from the RFB server: %w", err)
+		}
+	}
+}
+
+func (s *session) message(t wire.ServerMessageType) {
+	switch t {
+	case wire.TypeFramebufferUpdate:
+		s.update()
+	case wire.TypeSetColourMapEntries:
+		wire.ReadSetColourMapEntries(s.rd) // true colour was asked for
+	case wire.TypeBell:
+		s.d.Bell()
+	case wire.TypeServerCutText:
+		if m := wire.ReadServerCutText(s.rd); s.rd.Err() == nil {
+			s.d.CutText(fromLatin1(m.Text))
+		}
+	case wire.TypeEndOfContinuousUpdates:
+		if !s.canContinuous {
+			s.canContinuous = true
+			s.continuous()
+		}
+	case wire.TypeServerFence:
+		if f := wire.ReadFence(s.rd); s.rd.Err() == nil && f.Flags&wire.FenceRequest != 0 {
+			f.Flags &= wire.FenceSupported
+			s.send(f)
+		}
+	case wire.TypeServerXVP:
+		wire.ReadServerXVP(s.rd)
+	default:
+		s.rd.Failf("message type %d is not known", t)
+	}
+}
+
+func (s *session) continuous() {
+	s.send(wire.EnableContinuousUpdates{Enable: true, Rect: s.c.frame.Rect()})
+}
+
+// update reads a FramebufferUpdate and announces what it changed while nobody
+// can look: so that what is announced and what is seen are of one moment.
+func (s *session) update() {
+	n := wire.ReadFramebufferUpdate(s.rd).Rects
+	s.c.mu.Lock()
+	var damage pixel.Region
+	resized := false
+	for i := 0; (n == wire.MaxRects || i < n) && s.rd.Err() == nil; i++ {
+		h := wire.ReadRectangleHeader(s.rd)
+		if h.Encoding == wire.PseudoLastRect {
+			break
+		}
+		if s.rect(h, &damage) {
+			resized = true
+			damage.Clear() // it was of the picture before
+		}
+	}
+	if s.rd.Err() == nil {
+		s.announce(&damage)
+	}
+	s.c.mu.Unlock()
+	if s.rd.Err() != nil {
+		return
+	}
+	switch {
+	case resized:
+		if s.canContinuous {
+			s.continuous()
+		}
+		s.request(false)
+	case !s.canContinuous:
+		s.request(true)
+	}
+	s.letGrab()
+}
+
+// announce tells the server of what an update brought. The first picture, and
+// one of another size, is announced when all of it is there.
+func (s *session) announce(damage *pixel.Region) {
+	s.lacking.Subtract(damage)
+	switch {
+	case !s.lacking.Empty():
+		return
+	case !s.shown:
+		s.shown = true
+		s.d.Resize(s.c.frame.Width, s.c.frame.Height)
+	default:
+		s.d.Damage(damage) // also an empty one: a Grab may have failed meanwhile
+	}
+	if !s.live {
+		s.live = true
+		if s.c.cfg.Live != nil {
+			s.c.cfg.Live()
+		}
+	}
+}
+
+// letGrab waits a little for a Grab that failed during the update.
+func (s *session) letGrab() {
+	if !s.missed.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), catchUp)
+	defer cancel()
+	select {
+	case <-s.grabbed:
+	case <-ctx.Done():
+	}
+	s.missed.Store(false)
+}
+
+// caughtUp is called by Grab, with Client.mu held.
+func (s *session) caughtUp() {
+	if s.missed.CompareAndSwap(true, false) {
+		select {
+		case s.grabbed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// rect reads one rectangle and reports whether the picture has another size.
+func (s *session) rect(h wire.RectangleHeader, damage *pixel.Region) (resized bool) {
+	switch h.Encoding {
+	case wire.PseudoDesktopSize:
+		return s.resize(h.Rect.Dx(), h.Rect.Dy())
+	case wire.PseudoExtendedDesktopSize:
+		return s.extendedDesktopSize(wire.ReadExtendedDesktopSize(s.rd, h))
+	case wire.PseudoDesktopName:
+		if name := wire.ReadDesktopName(s.rd); s.rd.Err() == nil {
+			s.d.SetName(name)
+		}
+	case wire.PseudoQEMUExtendedKeyEvent:
+		s.extendedKeys.Store(true)
+	case wire.PseudoQEMULEDState:
+		s.d.SetLEDState(LEDState(s.rd.U8("led-state")))
+	case wire.PseudoCursor:
+		s.cursor(encoding.DecodeCursor(s.rd, h, s.format))
+	case wire.PseudoVMwareCursor:
+		s.cursor(encoding.DecodeVMwareCursor(s.rd, h, s.format))
+	default:
+		s.pixels(h, damage)
+	}
+	return false
+}
+
+func (s *session) cursor(c *pixel.Cursor, err error) {
+	if err != nil {
+		s.rd.Fail(err) //nolint:errcheck // read looks
+		return
+	}
+	s.d.SetCursor(c)
+}
+
+// pixels decodes a rectangle of the picture.
+func (s *session) pixels(h wire.RectangleHeader, damage *pixel.Region) {
+	switch {
+	case s.rd.Err() != nil:
+		return
+	case !h.Rect.In(s.c.frame.Rect()):
+		s.rd.Failf("rectangle %v is outside the picture of %dx%d pixels", h.Rect, s.c.frame.Width, s.c.frame.Height)
+		return
+	}
+	dec := s.decoders[h.Encoding]
+	if dec == nil {
+		row := encoding.ByNumber(h.Encoding)
+		if row == nil {
+			s.rd.Failf("rectangle with encoding %v, which was not asked for", h.Encoding)
+			return
+		}
+		dec = row.NewDecoder()
+		s.decoders[h.Encoding] = dec
+	}
+	if err := dec.Decode(s.rd, s.c.frame, h.Rect, s.format); err != nil {
+		s.rd.Fail(err) //nolint:errcheck // read looks
+		return
+	}
+	if cp, ok := dec.(*encoding.CopyRectDecoder); ok && s.shown {
+		// What the same update damaged before the move must be announced
+		// before it.
+		s.d.Damage(damage)
+		s.d.Copy(h.Rect, cp.From)
+		damage.Clear()
+		return
+	}
+	damage.Add(h.Rect)
+}
+
+// resize makes a new picture where the size is another.
+func (s *session) resize(width, height int) bool {
+	wire.CheckSize(s.rd, width, height)
+	f := s.c.frame
+	if s.rd.Err() != nil || f != nil && f.Width == width && f.Height == height {
+		return false
+	}
+	s.c.frame = pixel.NewFrame(width, height)
+	s.shown = false
+	s.lacking = *pixel.RegionOf(s.c.frame.Rect())
+	return true
+}
+
+func (s *session) extendedDesktopSize(m wire.ExtendedDesktopSize) bool {
+	if s.rd.Err() != nil {
+		return false
+	}
+	s.extendedSize.Store(true)
+	if m.Reason == wire.ResizeByThisClient {
+		select {
+		case s.sizeReply <- m.Result:
+		default: // nobody waits
+		}
+	}
+	if m.Reason != wire.ResizeByServer && m.Result != wire.ResizeDone {
+		return false
+	}
+	return s.resize(m.Width, m.Height)
+}
+
+func fromLatin1(b []byte) string {
+	r := make([]rune, len(b))
+	for i, c := range b {
+		r[i] = rune(c)
+	}
+	return string(r)
+}

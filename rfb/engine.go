@@ -1,0 +1,432 @@
+package rfb
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// engine is the server's loop and what only the loop touches: the picture as
+// viewers are shown it, what is known to have changed, the viewers' state and
+// the encoded pieces.
+//
+// Time: a change is looked at and sent at once when the last frame is at
+// least FrameInterval ago, else when it is. With nothing to do the loop sleeps
+// without a timer.
+type engine struct {
+	s   *Server
+	cfg *ServerConfig
+
+	run1 sourceRun
+	next Source // what to run from now on
+
+	frame   *pixel.Frame // nil while nothing was ever announced, or cold
+	size    image.Point  // of frame, or of the last one
+	known   bool         // the present source run has announced its size
+	looked  bool         // and its picture was looked at
+	blocked bool         // Grab failed and nothing was announced since
+	pending changes      // announced and not looked at yet
+	seen    pixel.Region // looked at since the mail was last read
+	grid    grid
+	cursor  cursorState
+	leds    LEDState
+	hasLEDs bool
+	name    string
+
+	viewers  map[*viewer]struct{}
+	watchers map[*watcher]struct{}
+
+	lastFrame time.Time
+	urgent    bool      // somebody waits for a first picture
+	quietAt   time.Time // when the last viewer left, for Linger; zero with viewers
+}
+
+// sourceRun is one call of a source's Run.
+type sourceRun struct {
+	src     Source
+	gen     uint64
+	cancel  context.CancelFunc // nil while nothing runs
+	stopped bool               // cancel was called
+}
+
+// watcher waits for a picture (Snapshot).
+type watcher struct {
+	result chan snapshot // room for one
+	given  bool
+}
+
+type snapshot struct {
+	frame *pixel.Frame
+	err   error
+}
+
+func (w *watcher) give(f *pixel.Frame, err error) {
+	if !w.given {
+		w.given = true
+		w.result <- snapshot{f, err}
+	}
+}
+
+func newEngine(s *Server, src Source) *engine {
+	return &engine{
+		s: s, cfg: &s.cfg, next: src, name: s.cfg.Name,
+		size:    image.Pt(s.cfg.Width, s.cfg.Height),
+		viewers: make(map[*viewer]struct{}), watchers: make(map[*watcher]struct{}),
+	}
+}
+
+// event is something that the loop must do.
+type event interface{ do(e *engine) }
+
+// run is the loop. It ends when the server is closed, after the source and
+// the viewers' writers.
+func (e *engine) run() {
+	defer close(e.s.done)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	for {
+		var tick <-chan time.Time
+		if at := e.step(time.Now()); !at.IsZero() {
+			timer.Reset(time.Until(at))
+			tick = timer.C
+		}
+		select {
+		case ev := <-e.s.events:
+			ev.do(e)
+		case <-e.s.mail.wake:
+		case <-tick:
+		case <-e.s.closing:
+			timer.Stop()
+			e.shutdown()
+			return
+		}
+		timer.Stop()
+		// Everything that is there already is done before the next frame.
+		for more := true; more; {
+			select {
+			case ev := <-e.s.events:
+				ev.do(e)
+			default:
+				more = false
+			}
+		}
+	}
+}
+
+func (e *engine) shutdown() {
+	for v := range e.viewers {
+		e.drop(v, ErrClosed)
+		e.remove(v)
+	}
+	e.stopSource()
+	for e.run1.cancel != nil { // its end comes as an event, maybe among others
+		(<-e.s.events).do(e)
+	}
+	e.s.input.aim(nil, 0, nil)
+}
+
+// step does what is due at now and returns when to be called again at the
+// latest; zero is when something happens.
+func (e *engine) step(now time.Time) time.Time {
+	e.readMail()
+	again := e.tendSource(now)
+	if at := e.welcome(now); !at.IsZero() {
+		again = earlier(again, at)
+	}
+	if !e.wanted(now) {
+		return again
+	}
+	if due := e.lastFrame.Add(e.cfg.FrameInterval); !e.urgent && now.Before(due) {
+		return earlier(again, due)
+	}
+	e.urgent = false
+	e.lastFrame = now
+	e.look(now)
+	e.send(now)
+	return again
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// canLook reports whether the source's pixels can be had.
+func (e *engine) canLook() bool {
+	return e.known && !e.blocked && e.run1.cancel != nil && !e.run1.stopped
+}
+
+// wanted reports whether a frame now would reach anybody.
+func (e *engine) wanted(now time.Time) bool {
+	fresh := e.canLook() && !e.pending.empty()
+	if e.looked && e.pending.empty() {
+		e.satisfyWatchers()
+	}
+	for w := range e.watchers {
+		if fresh && !w.given {
+			return true
+		}
+	}
+	for v := range e.viewers {
+		if v.sendable(now) && (fresh || v.hasNews(e)) {
+			return true
+		}
+	}
+	return false
+}
+
+// tendSource starts and ends the source as viewers come and go.
+func (e *engine) tendSource(now time.Time) time.Time {
+	if len(e.viewers)+len(e.watchers) > 0 {
+		e.quietAt = time.Time{}
+		if e.run1.cancel == nil && e.next != nil {
+			e.startSource()
+		}
+		return time.Time{}
+	}
+	if e.run1.cancel == nil || e.run1.stopped || e.cfg.Linger < 0 {
+		return time.Time{}
+	}
+	if e.quietAt.IsZero() {
+		e.quietAt = now
+	}
+	end := e.quietAt.Add(e.cfg.Linger)
+	if now.Before(end) {
+		return end
+	}
+	e.stopSource()
+	return time.Time{}
+}
+
+func (e *engine) startSource() {
+	e.known, e.looked, e.blocked = false, false, false
+	e.pending.clear()
+	ctx, cancel := context.WithCancel(context.Background())
+	e.run1 = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
+	e.s.input.aim(e.run1.src, e.run1.gen, &e.s.mail)
+	go e.s.runSource(ctx, e.run1.src, e.run1.gen)
+}
+
+func (e *engine) stopSource() {
+	if e.run1.cancel == nil || e.run1.stopped {
+		return
+	}
+	e.run1.stopped = true
+	e.run1.cancel()
+	e.s.mail.next() // what it still says counts no more
+	e.s.input.aim(nil, 0, nil)
+}
+
+// runSource runs a source until its Run returns, and tells the loop.
+func (s *Server) runSource(ctx context.Context, src Source, gen uint64) {
+	err := src.Run(ctx, &Desktop{s: s, gen: gen})
+	ended := sourceEnded{gen: gen, err: err}
+	if ctx.Err() == nil && s.cfg.SourceEnded != nil {
+		ended.next = s.cfg.SourceEnded(src, err)
+	}
+	s.post(ended)
+}
+
+// sourceEnded is the last that is heard of a source run.
+type sourceEnded struct {
+	gen  uint64
+	err  error
+	next Source
+}
+
+func (ev sourceEnded) do(e *engine) {
+	if ev.gen != e.run1.gen {
+		return
+	}
+	asked := e.run1.stopped
+	e.run1.cancel()
+	e.run1 = sourceRun{}
+	e.s.mail.next()
+	e.pending.clear()
+	e.s.input.aim(nil, 0, nil)
+	switch {
+	case asked:
+		if len(e.viewers)+len(e.watchers) == 0 {
+			// Nobody looks: the memory is given back, the size remembered.
+			e.frame = nil
+			e.grid = grid{}
+		}
+	case ev.next != nil:
+		e.next = ev.next
+	default:
+		err := ErrSourceEnded
+		if ev.err != nil {
+			err = fmt.Errorf("%w: %w", ErrSourceEnded, ev.err)
+		}
+		for v := range e.viewers {
+			e.drop(v, err)
+			e.remove(v)
+		}
+		for w := range e.watchers {
+			w.give(nil, err)
+			delete(e.watchers, w)
+		}
+	}
+}
+
+// setSource is Server.SetSource on the loop.
+type setSource struct{ src Source }
+
+func (ev setSource) do(e *engine) {
+	e.next = ev.src
+	e.stopSource()
+}
+
+type watch struct{ w *watcher }
+
+func (ev watch) do(e *engine) {
+	e.watchers[ev.w] = struct{}{}
+	e.urgent = true
+}
+
+type unwatch struct{ w *watcher }
+
+func (ev unwatch) do(e *engine) { delete(e.watchers, ev.w) }
+
+// lastFrame is Server.LastFrame on the loop.
+type lastFrame struct{ reply chan *pixel.Frame }
+
+func (ev lastFrame) do(e *engine) {
+	if e.frame == nil {
+		ev.reply <- nil
+		return
+	}
+	ev.reply <- e.frame.Clone()
+}
+
+// satisfyWatchers gives the picture to those who wait for one.
+func (e *engine) satisfyWatchers() {
+	for w := range e.watchers {
+		if !w.given {
+			w.give(e.frame.Clone(), nil)
+		}
+	}
+}
+
+// readMail takes what the source announced. Pixels are not looked at yet.
+func (e *engine) readMail() {
+	n, look := e.s.mail.take(&e.pending, &e.seen)
+	if look {
+		e.blocked = false
+	}
+	if n.size != nil {
+		e.known = true
+		e.resize(*n.size)
+	}
+	if n.cursor != nil {
+		e.setCursor(*n.cursor, e.cursor.at)
+		e.cursor.told = e.cursor.told || *n.cursor != nil
+		for v := range e.viewers {
+			v.cursorStale = true
+		}
+	}
+	if n.pointer != nil {
+		e.setCursor(e.cursor.shape, *n.pointer)
+	}
+	if n.leds != nil && (!e.hasLEDs || *n.leds != e.leds) {
+		e.leds, e.hasLEDs = *n.leds, true
+		for v := range e.viewers {
+			v.ledsStale = true
+		}
+	}
+	if n.name != nil && *n.name != e.name {
+		e.name = clipString(*n.name, wire.MaxName)
+		for v := range e.viewers {
+			v.nameStale = true
+		}
+	}
+	for v := range e.viewers {
+		if n.bell {
+			e.control(v, wire.AppendBell(nil))
+		}
+		if n.cutText != nil {
+			e.control(v, wire.ServerCutText{Text: latin1(*n.cutText)}.Append(nil))
+		}
+	}
+}
+
+// resize makes room for a picture of the new size. What was shown stays where
+// it fits until the new picture is looked at.
+func (e *engine) resize(size image.Point) {
+	if e.frame != nil && size == e.size {
+		return
+	}
+	old := e.frame
+	e.size = size
+	e.frame = pixel.NewFrame(size.X, size.Y)
+	if old != nil {
+		pixel.Copy(e.frame, old, old.Rect())
+	}
+	e.grid = newGrid(size)
+	e.s.input.resize(e.frame.Rect())
+	for v := range e.viewers {
+		v.resized(size)
+	}
+}
+
+// look brings the frame up to date with the source and tells every viewer's
+// state what changed.
+func (e *engine) look(now time.Time) {
+	if !e.canLook() || e.pending.empty() {
+		return
+	}
+	e.pending.clip(e.frame.Rect())
+	var changed *pixel.Region
+	err := e.run1.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
+		for _, m := range e.pending.moves {
+			e.frame.Move(m.rect, m.from)
+		}
+		changed = pixel.Update(e.frame, view, &e.pending.damage)
+	})
+	if err != nil || changed == nil {
+		// The pixels cannot be had just now. They stay pending; the source
+		// announces more when they can be, or its Run ends with the reason.
+		e.blocked = true
+		if err != nil {
+			e.s.cfg.Log.Debug("the picture could not be read", "error", err)
+		}
+		return
+	}
+	e.looked = true
+	e.grid.changed(changed, e.pending.moves)
+	for v := range e.viewers {
+		v.changed(e, e.pending.moves, changed, now)
+	}
+	e.seen.Union(&e.pending.damage)
+	e.pending.clear()
+	e.s.stats.frames.Add(1)
+	e.satisfyWatchers()
+}
+
+func clipString(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// latin1 is what viewers without the Extended Clipboard take (rfbproto 7.6.4).
+func latin1(text string) []byte {
+	b := make([]byte, 0, len(text))
+	for _, r := range text {
+		if r > 0xff {
+			r = '?'
+		}
+		if len(b) == wire.MaxCutText {
+			break
+		}
+		b = append(b, byte(r))
+	}
+	return b
+}

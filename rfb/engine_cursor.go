@@ -1,0 +1,122 @@
+package rfb
+
+import (
+	"image"
+
+	"github.com/ironglass/ironglass/rfb/encoding"
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// cursorState is the pointer as the source announced it. Viewers who asked for
+// its shape draw it themselves; the others have it painted into the picture
+// that they are sent, never into the frame itself.
+type cursorState struct {
+	shape  *pixel.Cursor // nil where unknown: then it is not painted
+	at     image.Point
+	serial uint64 // of this shape at this place; never 0 once set
+	// told is set once a source has said a shape. Until then viewers are sent
+	// none: a source that never says one has the pointer in its picture.
+	told bool
+}
+
+// rect is where the pointer covers the picture.
+func (c *cursorState) rect() image.Rectangle {
+	if c.shape == nil {
+		return image.Rectangle{}
+	}
+	min := c.at.Sub(image.Pt(c.shape.HotX, c.shape.HotY))
+	return image.Rectangle{Min: min, Max: min.Add(image.Pt(c.shape.Width, c.shape.Height))}
+}
+
+// painted returns a copy of frame's rectangle r, moved to the origin, with the
+// pointer in it.
+func (c *cursorState) painted(frame *pixel.Frame, r image.Rectangle) *pixel.Frame {
+	f := pixel.NewFrame(r.Dx(), r.Dy())
+	for y := range r.Dy() {
+		copy(f.Row(y, 0, r.Dx()), frame.Row(r.Min.Y+y, r.Min.X, r.Max.X))
+	}
+	c.shape.Blend(f, c.at.Sub(r.Min))
+	return f
+}
+
+// message is the pointer's shape as v takes it.
+func (c *cursorState) message(v *viewer) encoding.Piece {
+	shape := c.shape
+	if shape == nil {
+		shape = pixel.DefaultCursor()
+	}
+	if v.can.vmwareCursor {
+		return encoding.VMwareCursor(shape)
+	}
+	return encoding.Cursor(shape, v.params.Format)
+}
+
+// setCursor changes the pointer's shape or place.
+func (e *engine) setCursor(shape *pixel.Cursor, at image.Point) {
+	old := e.cursor.rect()
+	e.cursor.shape, e.cursor.at = shape, at
+	e.cursor.serial++
+	var touched pixel.Region
+	touched.Add(old)
+	touched.Add(e.cursor.rect())
+	if e.frame == nil || touched.Empty() {
+		return
+	}
+	touched.IntersectRect(e.frame.Rect())
+	painted := false
+	for v := range e.viewers {
+		if v.overlaid {
+			painted = true
+			v.dirty.Union(&touched)
+		}
+	}
+	if painted {
+		for r := range touched.Rects() {
+			e.grid.forget(r)
+		}
+	}
+}
+
+// overlay begins or ends painting the pointer into v's picture.
+func (e *engine) overlay(v *viewer, on bool) {
+	if v.overlaid == on {
+		return
+	}
+	v.overlaid = on
+	v.cursorStale = !on
+	if r := e.cursor.rect(); e.frame != nil {
+		v.dirty.Add(r.Intersect(e.frame.Rect()).Intersect(image.Rectangle{Max: v.size}))
+	}
+	e.viewersChanged()
+}
+
+// setDesktopSize carries out a viewer's SetDesktopSize (rfbproto 7.5.10) on
+// the viewer's own goroutine.
+func (v *viewer) setDesktopSize(m wire.SetDesktopSize) {
+	reply := wire.ExtendedDesktopSize{Reason: wire.ResizeByThisClient, Result: wire.ResizeDone}
+	src := v.s.input.resizer()
+	switch {
+	case v.viewOnly() || src == nil:
+		reply.Result = wire.ResizeProhibited
+	case m.Width < 1 || m.Height < 1 || m.Width > wire.MaxSide || m.Height > wire.MaxSide:
+		reply.Result = wire.ResizeInvalid
+	default:
+		if err := v.s.resizeSource(src, m.Width, m.Height); err != nil {
+			v.s.cfg.Log.Info("the display could not be resized", "viewer", v.cfg.Label,
+				"width", m.Width, "height", m.Height, "error", err)
+			reply.Result = wire.ResizeOutOfResource
+		}
+	}
+	v.s.post(sizeReplied{v, reply})
+}
+
+type sizeReplied struct {
+	v     *viewer
+	reply wire.ExtendedDesktopSize
+}
+
+func (ev sizeReplied) do(*engine) {
+	ev.v.sizeReply = &ev.reply
+	ev.v.sizeStale = true
+}

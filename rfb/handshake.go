@@ -1,0 +1,230 @@
+package rfb
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/security"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// maxReason is the longest reason of a refusal that all viewers read, in
+// bytes.
+const maxReason = 256
+
+// handshake runs the server's part up to ClientInit (rfbproto 7.1 to 7.3.1).
+// A peer that goes away before it chose anything gives nil and no error: that
+// is how others find out whether a server is there. Each message is one write
+// because some peers take what one read brings for the whole message.
+func (s *Server) handshake(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if t := s.cfg.HandshakeTimeout; t > 0 {
+		conn.SetDeadline(time.Now().Add(t)) //nolint:errcheck // the next read tells
+	}
+	if _, err := conn.Write(wire.Version38.Append(nil)); err != nil {
+		return nil, nil //nolint:nilerr,nilnil // gone already: a probe
+	}
+	var hello [wire.VersionLen]byte
+	if n, err := io.ReadFull(conn, hello[:]); err != nil {
+		if n == 0 && gone(err) {
+			return nil, nil //nolint:nilnil // a probe
+		}
+		return nil, handshakeError("reading the viewer's version", err)
+	}
+	version, err := wire.ParseVersion(hello[:])
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.chooseSecurity(conn, version)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	secured, err := t.Server(ctx, conn)
+	if err != nil {
+		if errors.Is(err, security.ErrRefused) {
+			conn.Write(securityResult(version, err)) //nolint:errcheck // it is being refused
+		}
+		return nil, handshakeError("security type "+t.Name(), err)
+	}
+	// Before 3.8 None has no SecurityResult (rfbproto 7.1.3).
+	if version == wire.Version38 || t.Number() != security.NumberNone {
+		if _, err := secured.Write(securityResult(version, nil)); err != nil {
+			return nil, handshakeError("sending SecurityResult", err)
+		}
+	}
+	var shared [1]byte
+	if _, err := io.ReadFull(secured, shared[:]); err != nil {
+		return nil, handshakeError("reading ClientInit", err)
+	}
+	return secured, nil
+}
+
+// chooseSecurity offers the types and returns the one chosen; nil where the
+// peer went away.
+func (s *Server) chooseSecurity(conn net.Conn, version wire.Version) (security.Type, error) {
+	offered := s.cfg.Security
+	if version == wire.Version33 {
+		// The server decides, among the two types that 3.3 knows.
+		i := slices.IndexFunc(offered, func(t security.Type) bool {
+			return t.Number() == security.NumberNone || t.Number() == security.NumberVNCAuth
+		})
+		if i < 0 {
+			conn.Write(refusal(make([]byte, 4), "RFB 3.3 has none of the security types allowed here")) //nolint:errcheck // refused
+			return nil, wire.Errorf("the viewer speaks RFB 3.3, which has no security type allowed here")
+		}
+		if _, err := conn.Write(binary.BigEndian.AppendUint32(nil, uint32(offered[i].Number()))); err != nil {
+			return nil, handshakeError("sending the security type", err)
+		}
+		return offered[i], nil
+	}
+	list := []byte{byte(len(offered))}
+	for _, t := range offered {
+		list = append(list, byte(t.Number()))
+	}
+	if _, err := conn.Write(list); err != nil {
+		return nil, handshakeError("sending the security types", err)
+	}
+	var choice [1]byte
+	if _, err := io.ReadFull(conn, choice[:]); err != nil {
+		if gone(err) {
+			return nil, nil //nolint:nilnil // looked at what is offered and left
+		}
+		return nil, handshakeError("reading the chosen security type", err)
+	}
+	for _, t := range offered {
+		if byte(t.Number()) == choice[0] {
+			return t, nil
+		}
+	}
+	return nil, wire.Errorf("the viewer chose security type %d, which was not offered", choice[0])
+}
+
+// securityResult is the message of rfbproto 7.1.3, with the reason where the
+// version has one.
+func securityResult(version wire.Version, err error) []byte {
+	if err == nil {
+		return make([]byte, 4)
+	}
+	b := binary.BigEndian.AppendUint32(nil, 1)
+	if version != wire.Version38 {
+		return b
+	}
+	return refusal(b, err.Error())
+}
+
+func refusal(b []byte, reason string) []byte {
+	reason = clipString(reason, maxReason)
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(reason))), reason...)
+}
+
+func gone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) ||
+		strings.Contains(err.Error(), "connection reset")
+}
+
+func handshakeError(doing string, err error) error {
+	var t net.Error
+	if errors.As(err, &t) && t.Timeout() {
+		return fmt.Errorf("RFB handshake: %s: the peer took too long", doing)
+	}
+	return fmt.Errorf("RFB handshake: %s: %w", doing, err)
+}
+
+// greet runs the client's part of the handshake up to ServerInit.
+func greet(ctx context.Context, conn net.Conn, types []security.Type) (net.Conn, error) {
+	var hello [wire.VersionLen]byte
+	if _, err := io.ReadFull(conn, hello[:]); err != nil {
+		return nil, handshakeError("reading the server's version", err)
+	}
+	version, err := wire.ParseVersion(hello[:])
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(version.Append(nil)); err != nil {
+		return nil, handshakeError("sending the version", err)
+	}
+	t, err := pickSecurity(conn, version, types)
+	if err != nil {
+		return nil, err
+	}
+	secured, err := t.Client(ctx, conn)
+	if err != nil {
+		return nil, handshakeError("security type "+t.Name(), err)
+	}
+	if version == wire.Version38 || t.Number() != security.NumberNone {
+		var result [4]byte
+		if _, err := io.ReadFull(secured, result[:]); err != nil {
+			return nil, handshakeError("reading SecurityResult", err)
+		}
+		if binary.BigEndian.Uint32(result[:]) != 0 {
+			why := "the server gave no reason"
+			if version == wire.Version38 {
+				why = readReason(secured)
+			}
+			return nil, fmt.Errorf("%w: %s", security.ErrRefused, why)
+		}
+	}
+	// The session is always shared: others may be looking (rfbproto 7.3.1).
+	if _, err := secured.Write([]byte{1}); err != nil {
+		return nil, handshakeError("sending ClientInit", err)
+	}
+	return secured, nil
+}
+
+func pickSecurity(conn net.Conn, version wire.Version, types []security.Type) (security.Type, error) {
+	var offered []byte
+	if version == wire.Version33 {
+		var one [4]byte
+		if _, err := io.ReadFull(conn, one[:]); err != nil {
+			return nil, handshakeError("reading the security type", err)
+		}
+		if n := binary.BigEndian.Uint32(one[:]); n > 0 && n < 256 {
+			offered = []byte{byte(n)}
+		}
+	} else {
+		var n [1]byte
+		if _, err := io.ReadFull(conn, n[:]); err != nil {
+			return nil, handshakeError("reading the security types", err)
+		}
+		offered = make([]byte, n[0])
+		if _, err := io.ReadFull(conn, offered); err != nil {
+			return nil, handshakeError("reading the security types", err)
+		}
+	}
+	if len(offered) == 0 {
+		return nil, fmt.Errorf("%w: %s", security.ErrRefused, readReason(conn))
+	}
+	for _, t := range types {
+		if !slices.Contains(offered, byte(t.Number())) {
+			continue
+		}
+		if version != wire.Version33 {
+			if _, err := conn.Write([]byte{byte(t.Number())}); err != nil {
+				return nil, handshakeError("choosing the security type", err)
+			}
+		}
+		return t, nil
+	}
+	var names []string
+	for _, t := range types {
+		names = append(names, t.Name())
+	}
+	return nil, wire.Errorf("the server offers security types %d, of which none is set up here (%s)",
+		offered, strings.Join(names, ", "))
+}
+
+// readReason reads the text of a refusal.
+func readReason(conn net.Conn) string {
+	r := wire.NewReader(conn, 512)
+	text := r.Chunk("reason", r.U32("reason-length"), wire.MaxReason)
+	if r.Err() != nil || len(text) == 0 {
+		return "the server gave no reason"
+	}
+	return strings.ToValidUTF8(string(text), "?")
+}

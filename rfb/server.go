@@ -1,0 +1,254 @@
+// Package rfb is an RFB (VNC) server and client (RFC 6143 and the community's
+// rfbproto) around one idea: a Source is a picture that changes, a Server
+// shows one Source to any number of viewers, and a Client, which decodes
+// another RFB server, is itself a Source.
+package rfb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/security"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// ErrClosed is what Serve and Snapshot return once the server was closed.
+var ErrClosed = errors.New("the RFB server was closed")
+
+// ErrSourceEnded is wrapped by what Serve returns when the source ended and
+// nothing was there to show instead.
+var ErrSourceEnded = errors.New("the display was lost")
+
+// ServerConfig is how a Server behaves. The zero value is the default; it must
+// not change once a Server has it.
+type ServerConfig struct {
+	// Name is the desktop's name until the source sets one; default
+	// "ironglass".
+	Name string
+	// Width and Height are the size, in pixels, that viewers are given before
+	// the source has said its own; default 1280x1024.
+	Width, Height int
+	// FrameInterval is the shortest time between two frames; 0 is 1/60 s,
+	// negative is none.
+	FrameInterval time.Duration
+	// Linger is how long the source goes on running after the last viewer; 0
+	// is not at all, negative for as long as the server lives.
+	Linger time.Duration
+	// ViewOnly drops every viewer's input.
+	ViewOnly bool
+	// HandshakeTimeout drops a peer that has not finished the handshake in
+	// time; 0 is 10 s, negative is never.
+	HandshakeTimeout time.Duration
+	// WriteTimeout drops a viewer that takes nothing for so long; 0 is 60 s,
+	// negative is never.
+	WriteTimeout time.Duration
+	// Security lists the security types offered, in the order offered; nil
+	// is None alone.
+	Security []security.Type
+	// CacheBytes bounds the memory of encoded pieces kept for further
+	// viewers; 0 is 16 MiB, negative keeps none.
+	CacheBytes int
+	// Log takes what happens; nil discards it.
+	Log *slog.Logger
+	// SourceEnded is called on the source's goroutine when its Run returned
+	// of itself. What it returns is shown next; nil ends all viewers with
+	// err. Where SourceEnded is nil they end too.
+	SourceEnded func(ended Source, err error) Source
+	// ViewersChanged is told the number of viewers that have finished the
+	// handshake whenever it changes. It is called on the server's loop and
+	// must return at once.
+	ViewersChanged func(n int)
+}
+
+func (c ServerConfig) withDefaults() ServerConfig {
+	if c.Name == "" {
+		c.Name = "ironglass"
+	}
+	if c.Width <= 0 || c.Height <= 0 {
+		c.Width, c.Height = 1280, 1024
+	}
+	if c.FrameInterval == 0 {
+		c.FrameInterval = time.Second / 60
+	}
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = 10 * time.Second
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = time.Minute
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = 16 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Security == nil {
+		c.Security = []security.Type{security.None{}}
+	}
+	return c
+}
+
+// ViewerConfig is what differs between the viewers of one server.
+type ViewerConfig struct {
+	// ViewOnly drops this viewer's input.
+	ViewOnly bool
+	// Label names the viewer in the log; default its network address.
+	Label string
+}
+
+// Server shows one Source to any number of viewers. Its methods may be called
+// from any goroutine.
+//
+// One goroutine, the loop, owns the frame, the viewers' state and the encoded
+// pieces (engine). Each viewer has two more: its Serve call reads, and a
+// writer writes. The source has one that runs it.
+type Server struct {
+	cfg    ServerConfig
+	events chan event
+	mail   mailbox
+	input  input
+	stats  counters
+
+	closeOnce sync.Once
+	closing   chan struct{} // closed to end the loop
+	done      chan struct{} // closed when the loop has ended
+}
+
+// NewServer returns a server that shows src, which starts to run with the
+// first viewer. Close must be called when the server is no longer needed.
+func NewServer(src Source, cfg ServerConfig) *Server {
+	s := &Server{
+		cfg: cfg.withDefaults(), events: make(chan event, 16),
+		closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	s.mail.wake = make(chan struct{}, 1)
+	go newEngine(s, src).run()
+	return s
+}
+
+// SetSource shows another source from now on. The viewers stay connected and
+// keep the last frame until the new source has announced its size. The old
+// source's Run is ended first.
+func (s *Server) SetSource(src Source) { s.post(setSource{src}) }
+
+// Close ends all viewers and the source and returns when they are gone.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() { close(s.closing) })
+	<-s.done
+	return nil
+}
+
+// Snapshot returns a copy of the picture. It starts the source if need be, as
+// a viewer does, and waits until the picture has been looked at once.
+func (s *Server) Snapshot(ctx context.Context) (*pixel.Frame, error) {
+	w := &watcher{result: make(chan snapshot, 1)}
+	if !s.post(watch{w}) {
+		return nil, ErrClosed
+	}
+	defer s.post(unwatch{w})
+	select {
+	case r := <-w.result:
+		return r.frame, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a picture: %w", ctx.Err())
+	case <-s.done:
+		return nil, ErrClosed
+	}
+}
+
+// LastFrame returns a copy of what viewers see now, nil where the source has
+// not shown anything or the server is closed. It starts nothing.
+func (s *Server) LastFrame() *pixel.Frame {
+	reply := make(chan *pixel.Frame, 1)
+	if !s.post(lastFrame{reply}) {
+		return nil
+	}
+	select {
+	case f := <-reply:
+		return f
+	case <-s.done:
+		return nil
+	}
+}
+
+// post hands an event to the loop; false once the loop has ended.
+func (s *Server) post(e event) bool {
+	select {
+	case s.events <- e:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// Serve speaks RFB with one viewer until the viewer leaves (nil), ctx ends,
+// the server is closed (ErrClosed) or something fails, and closes conn. A
+// peer that reads the version and goes away is no viewer and no error.
+func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
+	defer conn.Close() //nolint:errcheck // the connection is done with
+	if cfg.Label == "" && conn.RemoteAddr() != nil {
+		cfg.Label = conn.RemoteAddr().String()
+	}
+	// Whatever ends first unblocks the reads and writes below.
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // only to unblock
+	defer stop()
+
+	secured, err := s.handshake(ctx, conn)
+	if err != nil || secured == nil {
+		return s.reason(ctx, err)
+	}
+	v := newViewer(s, secured, cfg)
+	joined := make(chan wire.ServerInit, 1)
+	if !s.post(join{v, joined}) {
+		return ErrClosed
+	}
+	defer s.leave(v)
+	var init wire.ServerInit
+	select {
+	case init = <-joined:
+	case <-s.done:
+		return ErrClosed
+	}
+	if err := v.begin(init, s.cfg.HandshakeTimeout); err != nil {
+		return s.reason(ctx, err)
+	}
+	go v.write()
+	err = v.read()
+	if v.why.Load() != nil {
+		err = *v.why.Load() // the loop or the writer ended it and knows better
+	}
+	return s.reason(ctx, err)
+}
+
+// reason puts what ended the whole viewer before what it looked like on the
+// connection.
+func (s *Server) reason(ctx context.Context, err error) error {
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+	}
+	if ctx.Err() != nil && err != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// leave takes v out of the server and waits for its writer.
+func (s *Server) leave(v *viewer) {
+	s.input.release(v)
+	v.conn.Close() //nolint:errcheck // ends the writer
+	if s.post(leave{v}) {
+		select {
+		case <-v.gone:
+		case <-s.done:
+		}
+	}
+	v.writer.Wait()
+}

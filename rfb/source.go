@@ -1,0 +1,145 @@
+package rfb
+
+import (
+	"context"
+	"image"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
+)
+
+// Source is a picture that changes: an X display, another RFB server, a
+// painted notice. A Server shows one Source to any number of viewers.
+//
+// A Source may also implement Input, Resizer, Clipboard and Power.
+type Source interface {
+	// Run follows the display and announces to d what happens to it, until
+	// ctx ends (it then returns nil or the context's error) or the display is
+	// lost (an error that says why). The server starts it for the first
+	// viewer and ends it after the last; it may be called again afterwards,
+	// never twice at a time. Before anything else Run announces the size with
+	// d.Resize; it returns only when no goroutine of it uses d any more.
+	Run(ctx context.Context, d *Desktop) error
+
+	// Grab calls use once, with a view that holds the display's present
+	// pixels inside r. Outside r the view's pixels may be stale. The view
+	// belongs to the source: it is valid until use returns, must not be
+	// written, and its pad bytes are undefined. It may be smaller or larger
+	// than the size last announced; a Resize then follows.
+	//
+	// Only the server's loop calls Grab, one call at a time, and only while
+	// Run runs. An error means that the pixels could not be had; the region
+	// stays damaged and Run is expected to end with the reason.
+	Grab(r *pixel.Region, use func(view *pixel.Frame)) error
+}
+
+// Input is a Source that takes keys and the pointer. A Source without it is
+// view-only. Calls come one at a time, from any goroutine, only while Run
+// runs, and must not wait for the display.
+type Input interface {
+	KeyEvent(KeyEvent)
+	PointerEvent(PointerEvent)
+}
+
+// KeyEvent is a key that went down or up (rfbproto 7.5.4 and the QEMU
+// Extended Key Event message 7.5.8).
+type KeyEvent struct {
+	Down bool
+	// Keysym is the X11 keysym, 0 where the viewer knows only the key.
+	Keysym uint32
+	// Keycode is the XT scancode as QEMU defines it (0xe0-prefixed codes have
+	// bit 7 set), 0 where the viewer knows only the symbol.
+	Keycode uint32
+}
+
+// PointerEvent is the pointer's position and buttons (rfbproto 7.5.5).
+type PointerEvent struct {
+	// X and Y are in pixels of the source's picture.
+	X, Y int
+	// Buttons has bit n set while button n+1 is held: left, middle, right,
+	// wheel up, down, left, right, back, forward.
+	Buttons uint16
+}
+
+// Resizer is a Source whose size a viewer may change (SetDesktopSize,
+// rfbproto 7.5.10). It is called like Input; the answer may take time, so it
+// is called on the asking viewer's goroutine. On success the source announces
+// the new size with Desktop.Resize as well.
+type Resizer interface {
+	SetDesktopSize(ctx context.Context, width, height int) error
+}
+
+// Clipboard is a Source that takes a viewer's clipboard as UTF-8 with "\n"
+// line ends. It is called like Input.
+type Clipboard interface {
+	SetCutText(text string)
+}
+
+// Power is a Source that can act on the machine's power as XVP asks
+// (rfbproto 7.5.x, XVP). It is called like Resizer.
+type Power interface {
+	Power(ctx context.Context, action PowerAction) error
+}
+
+// PowerAction is an XVP message code.
+type PowerAction uint8
+
+// The XVP codes that ask for something.
+const (
+	PowerShutdown PowerAction = 2
+	PowerReboot   PowerAction = 3
+	PowerReset    PowerAction = 4
+)
+
+// LEDState is the set of lit keyboard lights, as in the QEMU LED State
+// pseudo-encoding (rfbproto 7.8.x).
+type LEDState uint8
+
+// The lights.
+const (
+	LEDScrollLock LEDState = 1 << iota
+	LEDNumLock
+	LEDCapsLock
+)
+
+// Desktop is what a running Source tells its server. Its methods return at
+// once, may be called from any goroutine, and do nothing once the server has
+// gone on to another source.
+type Desktop struct {
+	s   *Server
+	gen uint64 // of the source run that this Desktop was made for
+}
+
+// Damage says that the pixels of r may have changed. The server looks at them
+// with Grab when a viewer wants them, and sends only what really differs. An
+// empty r says that a Grab that failed may be tried again.
+func (d *Desktop) Damage(r *pixel.Region) { d.s.damage(d.gen, r) }
+
+// Copy says that the display moved the r-sized area at from to r. It is a
+// hint for CopyRect: the pixels of r must be as if the move were carried out
+// on what was announced before it.
+func (d *Desktop) Copy(r image.Rectangle, from image.Point) { d.s.copied(d.gen, r, from) }
+
+// Resize says that the display has this size in pixels and must be looked at
+// anew. Sizes outside 1 to 16384 are an error of the source and panic.
+func (d *Desktop) Resize(width, height int) { d.s.resized(d.gen, width, height) }
+
+// SetCursor changes the pointer's shape; nil is one that is not known, for
+// which viewers that were sent another show a small default. A source whose
+// picture has the pointer in it does not call it.
+func (d *Desktop) SetCursor(c *pixel.Cursor) { d.s.setCursor(d.gen, c) }
+
+// SetPointer says where the pointer is, for viewers that have no local
+// pointer and see it in the picture, and when another client moved it.
+func (d *Desktop) SetPointer(x, y int) { d.s.setPointer(d.gen, image.Pt(x, y)) }
+
+// SetLEDState says which keyboard lights are lit.
+func (d *Desktop) SetLEDState(l LEDState) { d.s.setLEDState(d.gen, l) }
+
+// CutText hands the display's clipboard to the viewers as UTF-8.
+func (d *Desktop) CutText(text string) { d.s.cutText(d.gen, text) }
+
+// Bell rings at the viewers.
+func (d *Desktop) Bell() { d.s.bell(d.gen) }
+
+// SetName changes the desktop's name.
+func (d *Desktop) SetName(name string) { d.s.setName(d.gen, name) }

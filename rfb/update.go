@@ -1,0 +1,355 @@
+package rfb
+
+import (
+	"image"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/encoding"
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// job is an entry that this frame has to encode.
+type job struct {
+	entry *entry
+	cell  *cell        // nil for what is not kept
+	src   *pixel.Frame // with the rectangle at shift
+	shift image.Point
+}
+
+// part is what one viewer is sent of this frame.
+type part struct {
+	v       *viewer
+	entries []*entry
+}
+
+// send encodes, once for all, what the viewers who can take a frame have not
+// got yet, and hands it to their writers.
+func (e *engine) send(now time.Time) {
+	var jobs []job
+	var parts []part
+	for v := range e.viewers {
+		if !v.sendable(now) || e.frame == nil {
+			continue
+		}
+		p := part{v: v}
+		if v.size == e.size || !v.followsSize() {
+			p.entries, jobs = e.plan(v, jobs)
+		}
+		parts = append(parts, p)
+	}
+	e.encode(jobs)
+	for _, p := range parts {
+		e.hand(p, now)
+	}
+	e.prune(jobs)
+}
+
+// plan finds the entries that v is to be sent, and the jobs to make them.
+func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
+	region := v.dirty.Clone()
+	region.Intersect(v.wants())
+	if region.Empty() {
+		return nil, jobs
+	}
+	v.dirty.Subtract(region)
+	var entries []*entry
+	if v.size != e.size {
+		// What the viewer believes to be there and is not is black.
+		outside := region.Clone()
+		outside.Subtract(pixel.RegionOf(e.frame.Rect()))
+		region.IntersectRect(e.frame.Rect())
+		for _, r := range cut(outside) {
+			en := &entry{rect: r, params: v.params}
+			black := &pixel.Frame{Pix: make([]uint32, r.Dx()), Width: r.Dx(), Height: r.Dy()}
+			jobs = append(jobs, job{entry: en, src: black, shift: r.Min})
+			entries = append(entries, en)
+		}
+	}
+	for _, r := range cut(region) {
+		var en *entry
+		en, jobs = e.find(v, r, jobs)
+		entries = append(entries, en)
+	}
+	return entries, jobs
+}
+
+// find returns the entry for r of the present picture, from the grid or new.
+func (e *engine) find(v *viewer, r image.Rectangle, jobs []job) (*entry, []job) {
+	var serial uint64
+	if v.overlaid && r.Overlaps(e.cursor.rect()) {
+		serial = e.cursor.serial
+	}
+	c := e.grid.at(r.Min.X/cellWidth, r.Min.Y/cellHeight)
+	for _, en := range c.entries {
+		if en.rect == r && en.params == v.params && en.cursor == serial {
+			e.s.stats.hits.Add(1)
+			return en, jobs
+		}
+	}
+	en := &entry{rect: r, params: v.params, cursor: serial}
+	c.entries = append(c.entries, en)
+	j := job{entry: en, cell: c, src: e.frame}
+	if serial != 0 {
+		j.src, j.shift = e.cursor.painted(e.frame, r), r.Min
+	}
+	return en, append(jobs, j)
+}
+
+// encode carries out the jobs on as many cores as there are. The frame does
+// not change meanwhile, for only the loop changes it.
+func (e *engine) encode(jobs []job) {
+	if len(jobs) == 0 {
+		return
+	}
+	began := time.Now()
+	var next atomic.Int64
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(jobs) {
+				return
+			}
+			jobs[i].run()
+		}
+	}
+	var helpers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(jobs)) - 1 {
+		helpers.Go(work)
+	}
+	work()
+	helpers.Wait()
+	for _, j := range jobs {
+		if j.cell == nil {
+			continue
+		}
+		for i := range j.entry.pieces {
+			e.grid.bytes += len(j.entry.pieces[i].Data)
+		}
+	}
+	e.s.stats.encodes.Add(uint64(len(jobs)))
+	e.s.stats.encodeTime.Add(int64(time.Since(began)))
+}
+
+func (j job) run() {
+	en := j.entry
+	row := encoding.ByNumber(en.params.Encoding)
+	en.pieces = row.Encode(nil, j.src, en.rect.Sub(j.shift), en.params)
+	if j.shift != (image.Point{}) {
+		for i := range en.pieces {
+			en.pieces[i].Rect = en.pieces[i].Rect.Add(j.shift)
+		}
+	}
+}
+
+// prune keeps the memory of the pieces bounded: with one viewer nobody else
+// is there to want them.
+func (e *engine) prune(jobs []job) {
+	if len(e.viewers) < 2 {
+		for _, j := range jobs {
+			if j.cell != nil {
+				e.grid.empty(j.cell)
+			}
+		}
+	}
+	if e.grid.bytes > e.cfg.CacheBytes {
+		e.grid.emptyAll()
+	}
+	e.s.stats.cacheBytes.Store(int64(e.grid.bytes))
+}
+
+// hand gives v's part of the frame to its writer.
+func (e *engine) hand(p part, now time.Time) {
+	v := p.v
+	u := update{streams: &v.streams}
+	u.add(v.control)
+	v.control = nil
+	if v.mapStale {
+		u.add(colourMap())
+		v.mapStale = false
+	}
+	if e.sizeUpdate(v, &u) {
+		// The rest is for the new size and needs another request, where the
+		// viewer sends requests.
+		e.finish(v, &u, now)
+		return
+	}
+	e.extras(v, &u)
+	for _, m := range v.moves {
+		p := encoding.CopyRect(m.rect, m.from)
+		u.piece(&p)
+	}
+	v.moves = nil
+	for _, en := range p.entries {
+		for i := range en.pieces {
+			u.piece(&en.pieces[i])
+		}
+	}
+	e.finish(v, &u, now)
+}
+
+// finish ends the update and gives it to the writer where there is one.
+func (e *engine) finish(v *viewer, u *update, now time.Time) {
+	if u.total > 0 {
+		v.requested = false
+		v.request.Clear()
+		e.s.stats.updates.Add(1)
+		e.s.stats.rects.Add(uint64(u.total))
+		if v.continuous && v.can.fence {
+			u.add(v.pace.ask(now))
+		}
+	}
+	u.end()
+	if len(u.bufs) == 0 {
+		return
+	}
+	v.busy = true
+	v.out <- batch{bufs: u.bufs, n: u.n}
+}
+
+// followsSize reports whether the viewer can be told of another size.
+func (v *viewer) followsSize() bool { return v.can.desktopSize || v.can.extendedDesktopSize }
+
+// sizeUpdate tells the viewer the picture's size, in an update of its own as
+// viewers expect, and reports whether it did and the viewer's picture is of
+// another size now.
+func (e *engine) sizeUpdate(v *viewer, u *update) (resized bool) {
+	if !v.sizeStale && v.sizeReply == nil {
+		return false
+	}
+	if !v.followsSize() {
+		v.sizeStale, v.sizeReply = false, nil
+		return false
+	}
+	resized = v.size != e.size
+	if v.can.extendedDesktopSize {
+		m := wire.ExtendedDesktopSize{}
+		if v.sizeReply != nil {
+			m = *v.sizeReply
+		}
+		m.Width, m.Height = e.size.X, e.size.Y
+		m.Screens = []wire.Screen{{Rect: image.Rectangle{Max: e.size}}}
+		u.raw(m.Append(nil))
+	} else if resized {
+		u.raw(wire.RectangleHeader{Rect: image.Rectangle{Max: e.size}, Encoding: wire.PseudoDesktopSize}.Append(nil))
+	}
+	v.sizeStale, v.sizeReply = false, nil
+	if resized {
+		v.size = e.size
+		if v.continuous {
+			v.area = image.Rectangle{Max: e.size}
+		}
+		v.dirty.Clear()
+		v.dirty.Add(image.Rectangle{Max: e.size})
+	}
+	return resized
+}
+
+// extras adds the pseudo-rectangles that are due.
+func (e *engine) extras(v *viewer, u *update) {
+	if v.keysStale {
+		u.raw(wire.RectangleHeader{Encoding: wire.PseudoQEMUExtendedKeyEvent}.Append(nil))
+		v.keysStale, v.keysTold = false, true
+	}
+	if v.nameStale && v.can.desktopName {
+		u.raw(wire.AppendDesktopName(nil, e.name))
+		v.nameStale = false
+	}
+	if v.ledsStale && v.can.leds {
+		u.raw(append(wire.RectangleHeader{Encoding: wire.PseudoQEMULEDState}.Append(nil), byte(e.leds)))
+		v.ledsStale = false
+	}
+	if v.wantsCursor(e) {
+		p := e.cursor.message(v)
+		u.piece(&p)
+		v.cursorStale = false
+	}
+}
+
+// update is a FramebufferUpdate that is being put together for one viewer,
+// with what goes before and after it.
+type update struct {
+	streams *encoding.Streams
+	bufs    net.Buffers
+	own     []byte // the last of bufs, while it can still grow
+	head    []byte // the head of the update that is open, a buffer of its own
+	rects   int
+	total   int
+	n       int
+}
+
+// shortData is up to what length shared data is copied rather than written
+// from where it is: a buffer of its own costs more than the copy.
+const shortData = 512
+
+// add appends bytes that are nobody else's.
+func (u *update) add(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	u.n += len(b)
+	u.own = append(u.own, b...)
+}
+
+// flushOwn makes the bytes of our own a buffer.
+func (u *update) flushOwn() {
+	if len(u.own) > 0 {
+		u.bufs = append(u.bufs, u.own)
+		u.own = nil
+	}
+}
+
+// rect begins the next rectangle, and the update with the first one or where
+// it can count no further.
+func (u *update) rect() {
+	if u.rects == wire.MaxRects-1 {
+		u.end()
+	}
+	if u.rects == 0 {
+		u.flushOwn()
+		u.head = wire.FramebufferUpdate{}.Append(nil)
+		u.bufs = append(u.bufs, u.head)
+		u.n += len(u.head)
+	}
+	u.rects++
+	u.total++
+	wire.FramebufferUpdate{Rects: u.rects}.Append(u.head[:0])
+}
+
+func (u *update) raw(b []byte) {
+	u.rect()
+	u.add(b)
+}
+
+func (u *update) piece(p *encoding.Piece) {
+	u.rect()
+	before := len(u.own)
+	u.own = u.streams.AppendHeader(u.own, p)
+	u.n += len(u.own) - before
+	if len(p.Data) <= shortData {
+		u.add(p.Data)
+		return
+	}
+	u.flushOwn()
+	u.bufs = append(u.bufs, p.Data)
+	u.n += len(p.Data)
+}
+
+func (u *update) end() {
+	u.flushOwn()
+	u.rects, u.head = 0, nil
+}
+
+// colourMap is the message that makes a viewer's colour map the cube of
+// colours that the converter writes indices of.
+func colourMap() []byte {
+	m := wire.SetColourMapEntries{}
+	for _, c := range pixel.ColourMap() {
+		m.Colours = append(m.Colours, wire.Colour{R: c[0], G: c[1], B: c[2]})
+	}
+	return m.Append(nil)
+}

@@ -1,0 +1,505 @@
+package rfb
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/encoding"
+	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
+)
+
+// viewer is one connection after its handshake.
+type viewer struct {
+	s    *Server
+	conn net.Conn
+	cfg  ViewerConfig
+	rd   *wire.Reader // owned by Serve's goroutine
+
+	hands hands // guarded by Server.input.mu
+
+	out    chan batch     // to the writer; closed by the loop when it removes the viewer
+	gone   chan struct{}  // closed by the loop when it has removed the viewer
+	writer sync.WaitGroup // the writer's goroutine
+	why    atomic.Pointer[error]
+
+	// What follows is owned by the loop.
+
+	init     chan<- wire.ServerInit // until it is answered
+	joined   time.Time
+	params   encoding.Params
+	can      abilities
+	streams  encoding.Streams
+	size     image.Point // that the viewer believes the picture has
+	dirty    pixel.Region
+	moves    []move // of the frame being made, for CopyRect
+	busy     bool   // the writer has a batch
+	control  []byte // messages that wait for the writer
+	pace     pace
+	overlaid bool // the pointer is painted into this viewer's picture
+
+	requested  bool
+	request    pixel.Region
+	continuous bool
+	area       image.Rectangle // of continuous updates
+
+	sizeStale   bool
+	sizeReply   *wire.ExtendedDesktopSize
+	cursorStale bool
+	ledsStale   bool
+	nameStale   bool
+	keysTold    bool
+	keysStale   bool
+	mapStale    bool
+}
+
+// abilities is what a viewer's SetEncodings listed besides encodings.
+type abilities struct {
+	copyRect, desktopSize, extendedDesktopSize, desktopName bool
+	cursor, vmwareCursor                                    bool
+	fence, continuousUpdates, extendedKeys, leds            bool
+}
+
+// batch is what the writer writes at once.
+type batch struct {
+	bufs net.Buffers
+	n    int
+}
+
+// maxControl bounds the messages that wait for a viewer that does not read.
+const maxControl = wire.MaxCutText + 64<<10
+
+var errNotReading = errors.New("the viewer does not take what is sent to it")
+
+func newViewer(s *Server, conn net.Conn, cfg ViewerConfig) *viewer {
+	return &viewer{
+		s: s, conn: conn, cfg: cfg, rd: wire.NewReader(conn, 2<<10),
+		// One batch at most is with the writer, so the loop never waits.
+		out: make(chan batch, 1), gone: make(chan struct{}),
+		params: encoding.Params{Encoding: wire.EncodingRaw, Format: pixel.RGB888, Quality: -1, Compression: -1},
+	}
+}
+
+// begin sends ServerInit and starts nothing.
+func (v *viewer) begin(m wire.ServerInit, timeout time.Duration) error {
+	if timeout > 0 {
+		v.conn.SetWriteDeadline(time.Now().Add(timeout)) //nolint:errcheck // the write tells
+	}
+	if _, err := v.conn.Write(m.Append(nil)); err != nil {
+		return fmt.Errorf("sending ServerInit: %w", err)
+	}
+	v.conn.SetDeadline(time.Time{}) //nolint:errcheck // the next read tells
+	v.writer.Add(1)
+	return nil
+}
+
+// read handles the viewer's messages until the connection ends.
+func (v *viewer) read() error {
+	for {
+		m, err := wire.ReadClientMessage(v.rd)
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return fmt.Errorf("from viewer %s: %w", v.cfg.Label, err)
+		}
+		switch m := m.(type) {
+		case wire.KeyEvent:
+			v.key(KeyEvent{Down: m.Down, Keysym: m.Keysym})
+		case wire.QEMUExtendedKeyEvent:
+			v.key(KeyEvent{Down: m.Down, Keysym: m.Keysym, Keycode: m.Keycode})
+		case wire.PointerEvent:
+			if !v.viewOnly() {
+				v.s.input.move(v, m)
+			}
+		case wire.ClientCutText:
+			if !v.viewOnly() && len(m.Text) > 0 {
+				v.s.input.cutText(m.Text)
+			}
+		case wire.SetDesktopSize:
+			v.setDesktopSize(m)
+		case wire.ClientXVP:
+			// Power was not offered, so there is nothing to answer.
+		default:
+			if !v.s.post(said{v, m}) {
+				return ErrClosed
+			}
+		}
+	}
+}
+
+func (v *viewer) viewOnly() bool { return v.cfg.ViewOnly || v.s.cfg.ViewOnly }
+
+func (v *viewer) key(e KeyEvent) {
+	if !v.viewOnly() {
+		v.s.input.key(v, e)
+	}
+}
+
+// write is the writer's goroutine. It ends when the loop removes the viewer
+// or the connection fails.
+func (v *viewer) write() {
+	defer v.writer.Done()
+	failed := false
+	for b := range v.out {
+		if failed {
+			continue
+		}
+		if t := v.s.cfg.WriteTimeout; t > 0 {
+			v.conn.SetWriteDeadline(time.Now().Add(t)) //nolint:errcheck // the write tells
+		}
+		err := writeBuffers(v.conn, b.bufs)
+		if err != nil {
+			failed = true
+			if errors.Is(err, errTimeout) {
+				err = errNotReading
+			}
+			v.end(fmt.Errorf("to viewer %s: %w", v.cfg.Label, err))
+		}
+		if !v.s.post(written{v, b.n, err}) {
+			failed = true
+		}
+	}
+}
+
+// end closes the connection and keeps the first reason.
+func (v *viewer) end(err error) {
+	v.why.CompareAndSwap(nil, &err)
+	v.conn.Close() //nolint:errcheck // the reason is kept
+}
+
+// errTimeout matches what a write past its deadline returns.
+var errTimeout = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "timeout" }
+
+// BuffersWriter is a connection that writes several buffers as one, such as a
+// websocket one message. The buffers are the caller's again afterwards, and
+// their content is shared and must not change.
+type BuffersWriter interface {
+	WriteBuffers(bufs net.Buffers) error
+}
+
+// writeBuffers writes all of bufs in as few system calls or messages as the
+// connection allows.
+func writeBuffers(conn net.Conn, bufs net.Buffers) error {
+	var err error
+	switch c := conn.(type) {
+	case BuffersWriter:
+		err = c.WriteBuffers(bufs)
+	case *net.TCPConn, *net.UnixConn:
+		_, err = bufs.WriteTo(c) // one writev
+	default:
+		n := 0
+		for _, b := range bufs {
+			n += len(b)
+		}
+		all := make([]byte, 0, n)
+		for _, b := range bufs {
+			all = append(all, b...)
+		}
+		_, err = conn.Write(all)
+	}
+	var t net.Error
+	if errors.As(err, &t) && t.Timeout() {
+		return errTimeout
+	}
+	return err
+}
+
+// written tells the loop that the writer is free again.
+type written struct {
+	v   *viewer
+	n   int
+	err error
+}
+
+func (ev written) do(e *engine) {
+	ev.v.busy = false
+	if ev.err == nil {
+		e.s.stats.bytes.Add(uint64(ev.n))
+	}
+	e.flush(ev.v)
+}
+
+// join makes v one of the viewers and answers with its ServerInit. It waits a
+// little for a source that has just started to say its size, for viewers who
+// cannot follow another one later.
+type join struct {
+	v    *viewer
+	init chan<- wire.ServerInit // room for one
+}
+
+// sizeWait is how long a viewer waits for that at most.
+const sizeWait = 2 * time.Second
+
+func (ev join) do(e *engine) {
+	v := ev.v
+	v.joined = time.Now()
+	v.init = ev.init
+	v.overlaid = true
+	v.cursorStale = true
+	v.ledsStale = e.hasLEDs
+	e.viewers[v] = struct{}{}
+	e.viewersChanged()
+}
+
+// welcome answers those who have joined, and returns when it wants to look
+// again at the latest.
+func (e *engine) welcome(now time.Time) (again time.Time) {
+	for v := range e.viewers {
+		if v.init == nil {
+			continue
+		}
+		if end := v.joined.Add(sizeWait); !e.known && now.Before(end) {
+			again = earlier(again, end)
+			continue
+		}
+		v.size = e.size
+		v.area = image.Rectangle{Max: e.size}
+		v.dirty.Clear()
+		v.dirty.Add(v.area)
+		v.init <- wire.ServerInit{Width: e.size.X, Height: e.size.Y, Format: pixel.RGB888, Name: e.name}
+		v.init = nil
+	}
+	return again
+}
+
+func (e *engine) viewersChanged() {
+	e.s.stats.viewers.Store(int64(len(e.viewers)))
+	painted := false
+	for v := range e.viewers {
+		painted = painted || v.overlaid
+	}
+	e.s.input.painted.Store(painted)
+	if f := e.cfg.ViewersChanged; f != nil {
+		f(len(e.viewers))
+	}
+}
+
+// leave takes v away.
+type leave struct{ v *viewer }
+
+func (ev leave) do(e *engine) {
+	e.remove(ev.v)
+}
+
+// drop ends v's connection for a reason. Its Serve call then leaves.
+func (e *engine) drop(v *viewer, why error) { v.end(why) }
+
+func (e *engine) remove(v *viewer) {
+	if _, there := e.viewers[v]; !there {
+		return
+	}
+	delete(e.viewers, v)
+	close(v.out)
+	close(v.gone)
+	e.viewersChanged()
+}
+
+// control sends a message that is not part of the picture, or keeps it until
+// the writer is free.
+func (e *engine) control(v *viewer, msg []byte) {
+	if len(v.control)+len(msg) > maxControl {
+		e.drop(v, fmt.Errorf("to viewer %s: %w", v.cfg.Label, errNotReading))
+		return
+	}
+	v.control = append(v.control, msg...)
+	e.flush(v)
+}
+
+// flush hands waiting messages to the writer where it is free.
+func (e *engine) flush(v *viewer) {
+	if _, there := e.viewers[v]; !there || v.busy || v.init != nil || len(v.control) == 0 {
+		return
+	}
+	b := batch{bufs: net.Buffers{v.control}, n: len(v.control)}
+	v.control = nil
+	v.busy = true
+	v.out <- b
+}
+
+// said is a message of a viewer that concerns the picture.
+type said struct {
+	v *viewer
+	m wire.ClientMessage
+}
+
+func (ev said) do(e *engine) {
+	v := ev.v
+	if _, there := e.viewers[v]; !there {
+		return
+	}
+	switch m := ev.m.(type) {
+	case wire.SetPixelFormat:
+		v.params.Format = m.Format
+		v.mapStale = !m.Format.TrueColour
+		v.cursorStale = true
+	case wire.SetEncodings:
+		e.setEncodings(v, m.Encodings)
+	case wire.FramebufferUpdateRequest:
+		r := m.Rect.Intersect(image.Rectangle{Max: v.size})
+		if !m.Incremental {
+			v.dirty.Add(r)
+			v.cursorStale = v.cursorStale || !v.overlaid
+			e.urgent = true
+		}
+		v.request.Add(r)
+		v.requested = true
+	case wire.EnableContinuousUpdates:
+		if v.continuous && !m.Enable {
+			e.control(v, wire.AppendEndOfContinuousUpdates(nil))
+		}
+		v.continuous = m.Enable
+		v.area = m.Rect.Intersect(image.Rectangle{Max: v.size})
+	case wire.Fence:
+		e.fence(v, m)
+	}
+}
+
+// setEncodings follows a SetEncodings: the first encoding listed that this
+// program can make is the one used.
+func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
+	had := v.can
+	v.can = abilities{}
+	p := encoding.Params{Encoding: wire.EncodingRaw, Format: v.params.Format, Quality: -1, Compression: -1}
+	chosen := false
+	for _, n := range list {
+		if row := encoding.ByNumber(n); row != nil && row.Encode != nil && !chosen {
+			p.Encoding, chosen = n, true
+		}
+		switch {
+		case n == wire.EncodingCopyRect:
+			v.can.copyRect = true
+		case n == wire.PseudoDesktopSize:
+			v.can.desktopSize = true
+		case n == wire.PseudoExtendedDesktopSize:
+			v.can.extendedDesktopSize = true
+		case n == wire.PseudoDesktopName:
+			v.can.desktopName = true
+		case n == wire.PseudoCursor:
+			v.can.cursor = true
+		case n == wire.PseudoVMwareCursor:
+			v.can.vmwareCursor = true
+		case n == wire.PseudoFence:
+			v.can.fence = true
+		case n == wire.PseudoContinuousUpdates:
+			v.can.continuousUpdates = true
+		case n == wire.PseudoQEMUExtendedKeyEvent:
+			v.can.extendedKeys = true
+		case n == wire.PseudoQEMULEDState:
+			v.can.leds = true
+		case n >= wire.PseudoQualityLevel0 && n <= wire.PseudoQualityLevel9:
+			p.Quality = int8(n - wire.PseudoQualityLevel0)
+		case n >= wire.PseudoCompressLevel0 && n <= wire.PseudoCompressLevel9:
+			p.Compression = int8(n - wire.PseudoCompressLevel0)
+		}
+	}
+	v.params = p
+	e.overlay(v, !v.can.cursor && !v.can.vmwareCursor)
+	if v.can.extendedDesktopSize && !had.extendedDesktopSize {
+		v.sizeStale = true // the first one says that it is supported
+	}
+	if v.can.extendedKeys && !v.keysTold {
+		v.keysStale = true
+	}
+	if v.can.fence && !had.fence {
+		// Says that fences are supported (rfbproto 7.6.7).
+		e.control(v, v.pace.ask(time.Now()))
+	}
+	if v.can.continuousUpdates && !had.continuousUpdates {
+		e.control(v, wire.AppendEndOfContinuousUpdates(nil))
+	}
+}
+
+// fence answers a viewer's Fence, or takes its answer.
+func (e *engine) fence(v *viewer, m wire.Fence) {
+	if m.Flags&wire.FenceRequest == 0 {
+		v.pace.answered(m.Payload, time.Now())
+		return
+	}
+	// Messages are handled in their order and what was sent before is before
+	// the answer in the same queue, which is all that the flags ask for.
+	m.Flags &= wire.FenceSupported
+	e.control(v, m.Append(nil))
+}
+
+// resized notes that the picture has another size.
+func (v *viewer) resized(size image.Point) {
+	v.moves = nil
+	if v.init != nil {
+		return // it will be told this one
+	}
+	if v.can.desktopSize || v.can.extendedDesktopSize {
+		v.sizeStale = true
+	}
+	// A viewer that cannot follow keeps its size and is shown what fits.
+	v.dirty.Add(image.Rectangle{Max: v.size})
+}
+
+// sendable reports whether the viewer can be sent a frame now.
+func (v *viewer) sendable(now time.Time) bool {
+	return !v.busy && v.init == nil && (v.requested || v.continuous && !v.pace.congested(now))
+}
+
+// wants is the part of the picture that the viewer may be sent now.
+func (v *viewer) wants() *pixel.Region {
+	if v.continuous {
+		g := pixel.RegionOf(v.area)
+		g.Union(&v.request)
+		return g
+	}
+	return &v.request
+}
+
+// hasNews reports whether there is anything to send besides what a look at
+// the source would bring.
+func (v *viewer) hasNews(e *engine) bool {
+	if v.sizeStale || v.sizeReply != nil || v.nameStale && v.can.desktopName || v.ledsStale && v.can.leds ||
+		v.keysStale || v.wantsCursor(e) {
+		return true
+	}
+	if e.frame == nil || v.dirty.Empty() {
+		return false
+	}
+	d := v.dirty.Clone()
+	d.Intersect(v.wants())
+	return !d.Empty()
+}
+
+// wantsCursor reports whether the pointer's shape is to be sent.
+func (v *viewer) wantsCursor(e *engine) bool {
+	return v.cursorStale && !v.overlaid && e.cursor.told
+}
+
+// changed brings the viewer's state up to date with what a look at the source
+// found: the moves, then the changed pixels.
+func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now time.Time) {
+	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && v.sendable(now) && v.size == e.size
+	var wants *pixel.Region
+	if copies && len(moves) > 0 {
+		wants = v.wants()
+	}
+	for _, m := range moves {
+		if copies && wants.Contains(m.rect) {
+			m.stale(&v.dirty)
+			v.moves = append(v.moves, m)
+			continue
+		}
+		copies = false // a later move might read what was not moved
+		v.dirty.Add(m.rect)
+	}
+	v.dirty.Union(changed)
+	if v.size != e.size {
+		v.dirty.IntersectRect(image.Rectangle{Max: v.size})
+	}
+}
