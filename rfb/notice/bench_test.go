@@ -6,12 +6,16 @@ import (
 )
 
 // BenchmarkPaint is what a new message costs, with the memory that is let go
-// of after it.
+// of after it; huge is more text than fits, which is tried in several sizes.
 func BenchmarkPaint(b *testing.B) {
-	s := newScreen(1280, 1024, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.paint(messages["countdown"], then, then)
+	for _, name := range []string{"countdown", "huge"} {
+		b.Run(name, func(b *testing.B) {
+			s := newScreen(1280, 1024, nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.paint(messages[name], then, then)
+			}
+		})
 	}
 }
 
