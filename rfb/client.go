@@ -86,8 +86,8 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	defer conn.Close()                                      //nolint:errcheck // done with
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // unblocks what reads
+	defer conn.Close()                                      // done with
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // unblocks what reads
 	defer stop()
 
 	if t := c.cfg.HandshakeTimeout; t > 0 {
@@ -111,7 +111,7 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 	defer func() {
 		c.attach(nil)
 		close(s.done)
-		conn.Close() //nolint:errcheck // ends the writer
+		conn.Close() // ends the writer
 		writer.Wait()
 		c.mu.Lock()
 		c.frame = nil

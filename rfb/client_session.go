@@ -87,7 +87,7 @@ func (s *session) send(m wire.ClientMessage) {
 	case s.out <- m.Append(nil):
 	case <-s.done:
 	default:
-		s.conn.Close() //nolint:errcheck // Run tells
+		s.conn.Close() // Run tells
 	}
 }
 
@@ -99,7 +99,7 @@ func (s *session) write() {
 		case b := <-s.out:
 			s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) //nolint:errcheck // the write tells
 			if _, err := s.conn.Write(b); err != nil {
-				s.conn.Close() //nolint:errcheck // ends Run
+				s.conn.Close() // ends Run
 				return
 			}
 		case <-s.done:
@@ -266,7 +266,7 @@ func (s *session) rect(h wire.RectangleHeader, damage *pixel.Region) (resized bo
 
 func (s *session) cursor(c *pixel.Cursor, err error) {
 	if err != nil {
-		s.rd.Fail(err) //nolint:errcheck // read looks
+		s.rd.Fail(err) // read looks
 		return
 	}
 	s.d.SetCursor(c)
@@ -292,7 +292,7 @@ func (s *session) pixels(h wire.RectangleHeader, damage *pixel.Region) {
 		s.decoders[h.Encoding] = dec
 	}
 	if err := dec.Decode(s.rd, s.c.frame, h.Rect, s.format); err != nil {
-		s.rd.Fail(err) //nolint:errcheck // read looks
+		s.rd.Fail(err) // read looks
 		return
 	}
 	if cp, ok := dec.(*encoding.CopyRectDecoder); ok && s.shown {

@@ -136,7 +136,7 @@ func TestClientLost(t *testing.T) {
 	v := front.viewer(wire.EncodingTight)
 	await(t, v, src.Picture())
 	mu.Lock()
-	conns[0].Close() //nolint:errcheck // as a network does
+	conns[0].Close() // as a network does
 	mu.Unlock()
 	if err := <-reasons; err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("the client ended with %v", err)
@@ -177,7 +177,7 @@ func TestClientAgainstGarbage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ours, theirs := net.Pipe()
-			defer ours.Close() //nolint:errcheck // the test is over
+			defer ours.Close() // the test is over
 			script := make(chan error, 1)
 			go func() { script <- badServer(ours, init, after) }()
 			client := rfb.NewClient(rfb.ClientConfig{Dial: func(context.Context) (net.Conn, error) { return theirs, nil }})
@@ -196,8 +196,8 @@ func TestClientAgainstGarbage(t *testing.T) {
 // badServer shakes hands as a server does, then writes what it is given and
 // closes.
 func badServer(c net.Conn, init wire.ServerInit, after []byte) error {
-	defer c.Close()                                 //nolint:errcheck // as a peer does
-	c.SetDeadline(time.Now().Add(rfbtest.Patience)) //nolint:errcheck // the reads tell
+	defer c.Close()                                 // as a peer does
+	c.SetDeadline(time.Now().Add(rfbtest.Patience)) // the reads tell
 	b := make([]byte, 64)
 	for _, step := range []struct {
 		say  []byte

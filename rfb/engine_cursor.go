@@ -25,8 +25,8 @@ func (c *cursorState) rect() image.Rectangle {
 	if c.shape == nil {
 		return image.Rectangle{}
 	}
-	min := c.at.Sub(image.Pt(c.shape.HotX, c.shape.HotY))
-	return image.Rectangle{Min: min, Max: min.Add(image.Pt(c.shape.Width, c.shape.Height))}
+	corner := c.at.Sub(image.Pt(c.shape.HotX, c.shape.HotY))
+	return image.Rectangle{Min: corner, Max: corner.Add(image.Pt(c.shape.Width, c.shape.Height))}
 }
 
 // painted returns a copy of frame's rectangle r, moved to the origin, with the

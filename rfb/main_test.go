@@ -34,7 +34,7 @@ func serve(t *testing.T, src rfb.Source, cfg rfb.ServerConfig) *host {
 	}
 	h := &host{Server: rfb.NewServer(src, cfg), t: t, results: make(chan error, 64)}
 	t.Cleanup(func() {
-		h.Close() //nolint:errcheck // never fails
+		h.Close() // never fails
 		h.wg.Wait()
 	})
 	return h
@@ -44,7 +44,7 @@ func serve(t *testing.T, src rfb.Source, cfg rfb.ServerConfig) *host {
 func (h *host) pipe(cfg rfb.ViewerConfig) net.Conn {
 	ours, theirs := net.Pipe()
 	h.wg.Go(func() { h.results <- h.Serve(context.Background(), theirs, cfg) })
-	h.t.Cleanup(func() { ours.Close() }) //nolint:errcheck // the test is over
+	h.t.Cleanup(func() { ours.Close() }) // the test is over
 	return ours
 }
 

@@ -191,12 +191,12 @@ func (s *Server) post(e event) bool {
 // the server is closed (ErrClosed) or something fails, and closes conn. A
 // peer that reads the version and goes away is no viewer and no error.
 func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
-	defer conn.Close() //nolint:errcheck // the connection is done with
+	defer conn.Close() // the connection is done with
 	if cfg.Label == "" && conn.RemoteAddr() != nil {
 		cfg.Label = conn.RemoteAddr().String()
 	}
 	// Whatever ends first unblocks the reads and writes below.
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // only to unblock
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // only to unblock
 	defer stop()
 
 	secured, err := s.handshake(ctx, conn)
@@ -243,7 +243,7 @@ func (s *Server) reason(ctx context.Context, err error) error {
 // leave takes v out of the server and waits for its writer.
 func (s *Server) leave(v *viewer) {
 	s.input.release(v)
-	v.conn.Close() //nolint:errcheck // ends the writer
+	v.conn.Close() // ends the writer
 	if s.post(leave{v}) {
 		select {
 		case <-v.gone:

@@ -321,7 +321,7 @@ func TestInput(t *testing.T) {
 		}
 	}
 	src.Events(patience(t), 5)
-	v.Conn.Close() //nolint:errcheck // leaves
+	v.Conn.Close() // leaves
 	want := []any{
 		rfb.KeyEvent{Down: true, Keysym: 'a'}, rfb.KeyEvent{Keysym: 'a'},
 		rfb.KeyEvent{Down: true, Keysym: 0xffe1, Keycode: 0x2a},
@@ -366,7 +366,7 @@ func TestSourceLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := rfbtest.NewSource(100, 100)
 		srv := rfb.NewServer(src, rfb.ServerConfig{Linger: time.Minute})
-		defer srv.Close() //nolint:errcheck // never fails
+		defer srv.Close() // never fails
 		synctest.Wait()
 		if src.Running() {
 			t.Error("the source runs without a viewer")
@@ -380,7 +380,7 @@ func TestSourceLife(t *testing.T) {
 				t.Fatal(err)
 			}
 			return v, func() {
-				ours.Close() //nolint:errcheck // leaves
+				ours.Close() // leaves
 				if err := <-done; err != nil {
 					t.Error(err)
 				}
@@ -416,9 +416,9 @@ func TestGrabFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := rfbtest.NewSource(100, 100)
 		srv := rfb.NewServer(src, rfb.ServerConfig{})
-		defer srv.Close() //nolint:errcheck // never fails
+		defer srv.Close() // never fails
 		ours, theirs := net.Pipe()
-		defer ours.Close()                                    //nolint:errcheck // the test is over
+		defer ours.Close()                                    // the test is over
 		go srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) //nolint:errcheck // ends with the test
 		v, err := rfbtest.NewViewer(ours)
 		if err != nil {
@@ -451,9 +451,9 @@ func TestFrameClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := rfbtest.NewSource(100, 100)
 		srv := rfb.NewServer(src, rfb.ServerConfig{FrameInterval: 20 * time.Millisecond})
-		defer srv.Close() //nolint:errcheck // never fails
+		defer srv.Close() // never fails
 		ours, theirs := net.Pipe()
-		defer ours.Close()                                    //nolint:errcheck // the test is over
+		defer ours.Close()                                    // the test is over
 		go srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) //nolint:errcheck // ends with the test
 		v, err := rfbtest.NewViewer(ours)
 		if err != nil {
@@ -586,19 +586,19 @@ func TestGarbage(t *testing.T) {
 		},
 		"unknown message": func(t *testing.T) {
 			v := h.viewer()
-			v.Conn.Write([]byte{77}) //nolint:errcheck // may be cut off
+			v.Conn.Write([]byte{77}) // may be cut off
 		},
 		"huge clipboard": func(t *testing.T) {
 			v := h.viewer()
-			v.Conn.Write([]byte{6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff}) //nolint:errcheck // may be cut off
+			v.Conn.Write([]byte{6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff}) // may be cut off
 		},
 		"security type not offered": func(t *testing.T) {
 			c := h.pipe(rfb.ViewerConfig{})
 			b := make([]byte, 12)
 			io.ReadFull(c, b)     //nolint:errcheck // then the write fails
-			c.Write(b)            //nolint:errcheck // likewise
+			c.Write(b)            // likewise
 			io.ReadFull(c, b[:2]) //nolint:errcheck // likewise
-			c.Write([]byte{200})  //nolint:errcheck // likewise
+			c.Write([]byte{200})  // likewise
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -627,7 +627,7 @@ func TestProbe(t *testing.T) {
 		if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
 			t.Fatal(err)
 		}
-		c.Close() //nolint:errcheck // the probe's end
+		c.Close() // the probe's end
 		if err := <-h.results; err != nil {
 			t.Errorf("a probe that reads %d bytes: %v", n, err)
 		}
@@ -640,9 +640,9 @@ func TestProbe(t *testing.T) {
 func TestHandshakeTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := rfb.NewServer(rfbtest.NewSource(10, 10), rfb.ServerConfig{})
-		defer srv.Close() //nolint:errcheck // never fails
+		defer srv.Close() // never fails
 		ours, theirs := net.Pipe()
-		defer ours.Close()           //nolint:errcheck // the test is over
+		defer ours.Close()           // the test is over
 		go io.Copy(io.Discard, ours) //nolint:errcheck // until the server closes
 		began := time.Now()
 		err := srv.Serve(t.Context(), theirs, rfb.ViewerConfig{})
@@ -656,9 +656,9 @@ func TestHandshakeTimeout(t *testing.T) {
 func TestWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := rfb.NewServer(rfbtest.NewSource(100, 100), rfb.ServerConfig{WriteTimeout: time.Minute})
-		defer srv.Close() //nolint:errcheck // never fails
+		defer srv.Close() // never fails
 		ours, theirs := net.Pipe()
-		defer ours.Close() //nolint:errcheck // the test is over
+		defer ours.Close() // the test is over
 		done := make(chan error)
 		go func() { done <- srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) }()
 		v, err := rfbtest.NewViewer(ours)
@@ -679,10 +679,10 @@ func TestOldVersions(t *testing.T) {
 	h := serve(t, src, rfb.ServerConfig{})
 	for version, afterSecurity := range map[string]int{"RFB 003.003\n": 4, "RFB 003.005\n": 4, "RFB 003.007\n": 0, "RFB 003.889\n": 4} {
 		c := h.pipe(rfb.ViewerConfig{})
-		c.SetDeadline(time.Now().Add(rfbtest.Patience)) //nolint:errcheck // the reads tell
+		c.SetDeadline(time.Now().Add(rfbtest.Patience)) // the reads tell
 		b := make([]byte, 24)
 		io.ReadFull(c, b[:12])   //nolint:errcheck // the next tells
-		c.Write([]byte(version)) //nolint:errcheck // the next tells
+		c.Write([]byte(version)) // the next tells
 		if strings.HasPrefix(version, "RFB 003.003") || strings.HasPrefix(version, "RFB 003.005") {
 			if _, err := io.ReadFull(c, b[:4]); err != nil || b[3] != 1 {
 				t.Fatalf("%q: security type %v, %v", version, b[:4], err)
@@ -691,17 +691,17 @@ func TestOldVersions(t *testing.T) {
 			if _, err := io.ReadFull(c, b[:2]); err != nil || b[0] != 1 || b[1] != 1 {
 				t.Fatalf("%q: security types %v, %v", version, b[:2], err)
 			}
-			c.Write([]byte{1}) //nolint:errcheck // the next tells
+			c.Write([]byte{1}) // the next tells
 			if _, err := io.ReadFull(c, b[:afterSecurity]); err != nil {
 				t.Fatalf("%q: SecurityResult: %v", version, err)
 			}
 		}
-		c.Write([]byte{0}) //nolint:errcheck // the next tells
+		c.Write([]byte{0}) // the next tells
 		if _, err := io.ReadFull(c, b); err != nil || int(b[0])<<8|int(b[1]) < 20 {
 			t.Fatalf("%q: ServerInit %v, %v", version, b, err)
 		}
-		c.Close() //nolint:errcheck // done
-		<-h.results
+		c.Close() // done
+		_ = <-h.results
 	}
 }
 
@@ -710,7 +710,7 @@ func TestClosedServer(t *testing.T) {
 	h := serve(t, src, rfb.ServerConfig{})
 	v := h.viewer()
 	await(t, v, src.Picture())
-	h.Close() //nolint:errcheck // never fails
+	h.Close() // never fails
 	if err := <-h.results; !errors.Is(err, rfb.ErrClosed) {
 		t.Errorf("Serve returned %v", err)
 	}

@@ -172,7 +172,7 @@ func (v *viewer) write() {
 // end closes the connection and keeps the first reason.
 func (v *viewer) end(err error) {
 	v.why.CompareAndSwap(nil, &err)
-	v.conn.Close() //nolint:errcheck // the reason is kept
+	v.conn.Close() // the reason is kept
 }
 
 // errTimeout matches what a write past its deadline returns.

@@ -33,10 +33,10 @@ type layout struct {
 // newLayout places m's parts in a picture of the given size. The text is as
 // large as the picture allows, smaller where there is much of it, and cut
 // where even that does not fit.
-func newLayout(size image.Point, m Message) layout {
+func newLayout(fs fonts, size image.Point, m Message) layout {
 	body := max(smallestBody, 6+min(size.X/80, size.Y/62))
 	for {
-		l, fits := tryLayout(size, m, body)
+		l, fits := tryLayout(fs, size, m, body)
 		if fits || body == smallestBody {
 			return l
 		}
@@ -46,9 +46,9 @@ func newLayout(size image.Point, m Message) layout {
 
 // tryLayout is newLayout with a given size of text. Where that does not fit,
 // it is cut.
-func tryLayout(size image.Point, m Message, body int) (l layout, fits bool) {
+func tryLayout(fs fonts, size image.Point, m Message, body int) (l layout, fits bool) {
 	l.body, l.small, l.large = body, max(smallestBody, body*7/8), body*3/2
-	text, large := regular(l.body), bold(l.large)
+	text, large := fs.regularFace(l.body), fs.boldFace(l.large)
 
 	margin := min(body, size.X/16, size.Y/16)
 	pad := min(body*3/2, size.X/20)
@@ -63,7 +63,7 @@ func tryLayout(size image.Point, m Message, body int) (l layout, fits bool) {
 	fixed := pad + text.height + pad/2 + 1 + pad // the title, the rule below it
 	foot := 0
 	if m.Tone == Info || !m.Until.IsZero() {
-		foot = regular(l.small).height + max(2, body/4) + body/4
+		foot = fs.regularFace(l.small).height + max(2, body/4) + body/4
 	}
 	fixed += pad
 	if foot > 0 {
@@ -72,10 +72,10 @@ func tryLayout(size image.Point, m Message, body int) (l layout, fits bool) {
 
 	l.name = text.cut(m.Title, width-2*pad, false)
 	if m.Headline != "" {
-		l.heads = large.wrap(nil, m.Headline, column, room/large.height+1)
+		l.heads = large.wrap(nil, sentence(m.Headline), column, room/large.height+1)
 	}
 	for _, line := range m.Lines {
-		l.lines = text.wrap(l.lines, line, column, room/text.height+1)
+		l.lines = text.wrap(l.lines, sentence(line), column, room/text.height+1)
 	}
 	block := func() int {
 		h := len(l.heads) * large.height
@@ -125,19 +125,28 @@ func tryLayout(size image.Point, m Message, body int) (l layout, fits bool) {
 	return l, fits
 }
 
+// sentence is text as it is shown on a line of its own: what others say, an
+// error for example, often begins with a small letter.
+func sentence(text string) string {
+	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
+		return string(text[0]-'a'+'A') + text[1:]
+	}
+	return text
+}
+
 // paint draws all of the card that does not move; f is the card's part of the
 // picture.
-func (l *layout) paint(f *pixel.Frame, m Message) {
+func (l *layout) paint(f *pixel.Frame, fs fonts, m Message) {
 	radius := l.body / 2
 	roundRect(f, f.Rect(), radius, colBorder)
 	roundRect(f, f.Rect().Inset(1), radius-1, colCard)
 	f.Fill(l.rule, colRule)
 
-	text := regular(l.body)
+	text := fs.regularFace(l.body)
 	text.draw(f, l.title, l.name, colTitle)
 	symbol(f, l.symbol, m.Tone)
 
-	large, at := bold(l.large), l.headline
+	large, at := fs.boldFace(l.large), l.headline
 	for _, line := range l.heads {
 		large.draw(f, at, line, colHeadline)
 		at.Y += large.height

@@ -24,7 +24,9 @@ const (
 )
 
 // Message is what a screen says. Text is UTF-8; characters that the built-in
-// fonts lack (they have Latin, Greek and Cyrillic letters) show as a box.
+// fonts lack (they have Latin, Greek and Cyrillic letters) show as a box. A
+// letter from a to z at the beginning of Headline or of a line is shown as a
+// capital.
 type Message struct {
 	// Title is the node's name. It has one line and is cut where it is too long.
 	Title string

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"go.uber.org/goleak"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
@@ -224,7 +223,7 @@ func TestFewColours(t *testing.T) {
 }
 
 func TestWrap(t *testing.T) {
-	face := regular(16)
+	face := openFonts().regularFace(16)
 	for _, text := range []string{
 		"", "word", "two words", strings.Repeat("x", 500), "short " + strings.Repeat("y", 90) + " short",
 		"  leading and trailing  ", "line\nbreak\r\nkept", strings.Repeat("漢", 80),
@@ -251,7 +250,7 @@ func TestWrap(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	face := regular(16)
+	face := openFonts().regularFace(16)
 	if got := face.cut("short", 200, false); got != "short" {
 		t.Errorf("cut to %q without need", got)
 	}
@@ -265,49 +264,60 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// Every glyph of the fonts can be drawn, inside the bounds the font states.
+// Every character of the fonts can be drawn, within its line's height, and a
+// letter looks like itself.
 func TestEveryGlyph(t *testing.T) {
-	for name, ttf := range map[string][]byte{"regular": goregular.TTF, "bold": gobold.TTF} {
-		face := newTypeface(ttf, 20)
+	fs := openFonts()
+	for name, face := range map[string]*typeface{"regular": fs.regularFace(20), "bold": fs.boldFace(20)} {
 		glyphs := 0
 		for r := rune(0); r <= 0xffff; r++ {
-			g := face.font.glyph(r)
-			if g == 0 {
+			if !face.has(r) {
 				continue
 			}
 			glyphs++
 			f := pixel.NewFrame(60, 60)
-			face.drawGlyph(f, g, 20, 40, 0xffffff)
-			bounds, on := face.font.bounds(g), false
-			for _, p := range f.Pix {
-				on = on || p != 0
+			face.draw(f, image.Pt(20, 10), string(r), 0xffffff)
+			blank := unicode.IsSpace(r) || r == 0 // the fonts give U+0000 an empty glyph
+			on := differing(f, pixel.NewFrame(60, 60))
+			if on.Empty() != blank {
+				t.Errorf("%s %U: painted on %v", name, r, on)
 			}
-			if on == bounds.Empty() {
-				t.Errorf("%s %U: drawn is %v, bounds are %v", name, r, on, bounds)
+			if line := image.Rect(0, 10, 60, 10+face.height); !on.In(line) {
+				t.Errorf("%s %U: painted on %v, outside its line %v", name, r, on, line)
 			}
-			face.font.outline(g, 0, 0, func(ps []point) {
-				for _, p := range ps {
-					if p.on && (p.x < bounds.Min.X || p.x > bounds.Max.X || -p.y < bounds.Min.Y || -p.y > bounds.Max.Y) {
-						t.Errorf("%s %U: point %v lies outside %v", name, r, p, bounds)
-					}
-				}
-			})
 		}
 		if glyphs < 600 {
 			t.Errorf("%s has only %d characters", name, glyphs)
 		}
 	}
-	// A letter must look like itself: an l is a bar, an o has a hole.
-	face := regular(40)
+	// An o has a hole in its middle and a left side.
 	f := pixel.NewFrame(60, 60)
-	face.draw(f, image.Pt(10, 5), "o", 1)
-	b := face.font.bounds(face.font.glyph('o'))
-	x := 10 + int(float32(b.Min.X+b.Max.X)/2*face.scale)
-	y := 5 + face.ascent + int(float32(b.Min.Y+b.Max.Y)/2*face.scale)
-	if f.Pixel(x, y) != 0 {
+	fs.regularFace(40).draw(f, image.Pt(10, 5), "o", 1)
+	o := differing(f, pixel.NewFrame(60, 60))
+	middle := o.Min.Add(o.Size().Div(2))
+	if f.Pixel(middle.X, middle.Y) != 0 {
 		t.Error("an o is filled")
 	}
-	if f.Pixel(10+int(float32(b.Min.X)*face.scale)+2, y) == 0 {
+	if f.Pixel(o.Min.X+2, middle.Y) == 0 {
 		t.Error("an o has no left side")
+	}
+}
+
+// What begins with a small letter from a to z is shown with a capital one,
+// other text as it is given, and the node's name always.
+func TestSentencesBeginWithACapital(t *testing.T) {
+	show := func(title, headline, line string) *pixel.Frame {
+		return painted(image.Pt(640, 480), nil, Message{Title: title, Headline: headline, Lines: []string{"", line}, Tone: Failure}).frame
+	}
+	if !show("n", "the end", "zero\nand more").Equal(show("n", "The end", "Zero\nand more")) {
+		t.Error("a small letter is not shown as a capital")
+	}
+	if show("n", "x", "y").Equal(show("N", "X", "Y")) {
+		t.Error("the node's name is shown with a capital")
+	}
+	for _, text := range []string{"été", "λ", "9 lives", " a", "{z", "`a"} {
+		if got := sentence(text); got != text {
+			t.Errorf("%q is shown as %q", text, got)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 type screen struct {
 	frame    *pixel.Frame
 	backdrop *pixel.Frame // nil for a plain ground
+	fonts    fonts
 
 	msg   Message
 	since time.Time
@@ -24,7 +25,7 @@ type screen struct {
 }
 
 func newScreen(width, height int, backdrop *pixel.Frame) *screen {
-	s := &screen{frame: pixel.NewFrame(width, height), backdrop: backdrop}
+	s := &screen{frame: pixel.NewFrame(width, height), backdrop: backdrop, fonts: openFonts()}
 	s.ground(s.frame.Rect())
 	return s
 }
@@ -49,9 +50,9 @@ func (s *screen) paint(m Message, since, now time.Time) image.Rectangle {
 	old := s.lay.card
 	s.ground(old)
 	s.msg, s.since, s.step = m, since, 0
-	s.lay = newLayout(s.frame.Rect().Size(), m)
+	s.lay = newLayout(s.fonts, s.frame.Rect().Size(), m)
 	s.card = part(s.frame, s.lay.card)
-	s.lay.paint(s.card, m)
+	s.lay.paint(s.card, s.fonts, m)
 	s.progress(now)
 	return old.Union(s.lay.card)
 }
@@ -103,7 +104,7 @@ func (s *screen) progress(now time.Time) {
 // countdown writes text above a bar that runs empty.
 func (s *screen) countdown(left time.Duration, text string) {
 	r, unit := s.lay.progress, s.lay.body
-	t := regular(s.lay.small)
+	t := s.fonts.regularFace(s.lay.small)
 	t.draw(s.card, r.Min, t.cut(text, r.Dx(), false), colTitle)
 	bar := image.Rect(r.Min.X, r.Max.Y-max(2, unit/4), r.Max.X, r.Max.Y)
 	s.card.Fill(bar, colTrack)

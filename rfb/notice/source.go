@@ -22,8 +22,8 @@ const maxSize = 16384
 // errNotRunning is Grab's answer outside Run, which a server never asks for.
 var errNotRunning = errors.New("the status screen is not being shown")
 
-// Source shows a Message. It holds a picture, and the fonts' outlines it is
-// drawn with, only while Run runs. Its methods may be called from any
+// Source shows a Message. It holds a picture, and the fonts it is drawn with,
+// only while Run runs. Its methods may be called from any
 // goroutine, those of rfb.Source as that interface says.
 type Source struct {
 	width, height int
@@ -111,8 +111,8 @@ func (s *Source) run(ctx context.Context, d desktop) {
 	defer s.stop()
 	wake := s.start()
 	d.Resize(s.width, s.height)
-	// The pointer's shape is the last picture's, and may be hidden.
-	d.SetCursor(nil)
+	// The pointer's shape is the last picture's, and may be odd or hidden.
+	d.SetCursor(pixel.DefaultCursor())
 
 	timer := time.NewTimer(wake)
 	defer timer.Stop()

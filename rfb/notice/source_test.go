@@ -3,6 +3,7 @@ package notice
 import (
 	"context"
 	"image"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ type journal struct {
 
 	mu     sync.Mutex
 	size   image.Point
+	cursor *pixel.Cursor
 	events []event
 }
 
@@ -35,7 +37,11 @@ func (j *journal) Resize(w, h int) {
 	j.note(image.Rect(0, 0, w, h))
 }
 
-func (j *journal) SetCursor(*pixel.Cursor) {}
+func (j *journal) SetCursor(c *pixel.Cursor) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.cursor = c
+}
 
 func (j *journal) Damage(r *pixel.Region) {
 	j.mu.Lock()
@@ -95,6 +101,9 @@ func TestRunShowsTheMessageAtOnce(t *testing.T) {
 		}
 		if !events[0].frame.Equal(painted(j.size, nil, messages["failure"]).frame) {
 			t.Error("the first picture does not show the message")
+		}
+		if !reflect.DeepEqual(j.cursor, pixel.DefaultCursor()) {
+			t.Error("the pointer is not a plain arrow")
 		}
 	})
 }

@@ -1,16 +1,17 @@
 package notice
 
 import (
+	"fmt"
 	"image"
-	"image/draw"
-	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/vector"
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/math/fixed"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
@@ -26,31 +27,46 @@ const (
 	box      = '□'
 )
 
+// fonts are the built-in fonts, opened. A screen has them while it is shown:
+// opened they take some kilobytes, which are let go of with it.
+type fonts struct{ regular, bold *opentype.Font }
+
+func openFonts() fonts {
+	return fonts{regular: openFont(goregular.TTF), bold: openFont(gobold.TTF)}
+}
+
+func openFont(ttf []byte) *opentype.Font {
+	f, err := opentype.Parse(ttf)
+	if err != nil {
+		panic(fmt.Sprintf("a font that is part of the program: %v", err))
+	}
+	return f
+}
+
+func (f fonts) regularFace(size int) *typeface { return newTypeface(f.regular, size) }
+func (f fonts) boldFace(size int) *typeface    { return newTypeface(f.bold, size) }
+
 // typeface is a font in one size. It is made for painting and dropped after
 // it: its buffers are not worth keeping. It has no lock.
 type typeface struct {
-	font  trueType
-	scale float32 // pixels per font unit
+	face font.Face
 	// ascent is from the top of a line to the base line, and height from one
 	// line to the next, both in pixels.
 	ascent, height int
-
-	raster vector.Rasterizer
-	mask   image.Alpha
 }
 
-// newTypeface opens one of the built-in fonts with its em square size pixels
-// high.
-func newTypeface(ttf []byte, size int) *typeface {
-	f := openTrueType(ttf)
-	t := &typeface{font: f, scale: float32(size) / float32(f.unitsPerEm)}
-	t.ascent = int(math.Ceil(float64(t.scale) * float64(f.ascender)))
-	t.height = t.ascent + int(math.Ceil(float64(t.scale)*float64(-f.descender))) + size/6
+// newTypeface returns f with its em square size pixels high.
+func newTypeface(f *opentype.Font, size int) *typeface {
+	// At 72 dots per inch a point is a pixel.
+	face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: float64(size), DPI: 72, Hinting: font.HintingNone})
+	if err != nil {
+		panic(fmt.Sprintf("a font that is part of the program, %d pixels high: %v", size, err))
+	}
+	m := face.Metrics()
+	t := &typeface{face: face, ascent: m.Ascent.Ceil()}
+	t.height = t.ascent + m.Descent.Ceil() + size/6
 	return t
 }
-
-func regular(size int) *typeface { return newTypeface(goregular.TTF, size) }
-func bold(size int) *typeface    { return newTypeface(gobold.TTF, size) }
 
 // clean returns the characters of text that t can show: white space becomes
 // spaces, marks that say only how to lay text out are dropped, and what is no
@@ -74,20 +90,24 @@ func (t *typeface) clean(text string) []rune {
 	return out
 }
 
-func (t *typeface) has(r rune) bool { return t.font.glyph(r) != 0 }
+func (t *typeface) has(r rune) bool {
+	_, ok := t.face.GlyphAdvance(r)
+	return ok
+}
 
-// advance is how far r moves the pen on, in pixels.
-func (t *typeface) advance(r rune) float32 {
-	return float32(t.font.advance(t.font.glyph(r))) * t.scale
+// advance is how far r moves the pen on.
+func (t *typeface) advance(r rune) fixed.Int26_6 {
+	a, _ := t.face.GlyphAdvance(r)
+	return a
 }
 
 // width is how many pixels wide text is.
 func (t *typeface) width(text []rune) int {
-	var w float32
+	var w fixed.Int26_6
 	for _, r := range text {
 		w += t.advance(r)
 	}
-	return int(math.Ceil(float64(w)))
+	return w.Ceil()
 }
 
 // wrap appends text to lines, broken into lines of at most width pixels: at
@@ -109,8 +129,8 @@ func (t *typeface) wrap(lines []string, text string, width, most int) []string {
 }
 
 func (t *typeface) wrapParagraph(lines []string, text []rune, width, most int) []string {
-	limit := float32(width)
-	var w float32
+	limit := fixed.I(width)
+	var w fixed.Int26_6
 	start, space := 0, -1 // the line's first character, its last space
 	for i := 0; i < len(text); i++ {
 		a := t.advance(text[i])
@@ -138,8 +158,8 @@ func (t *typeface) wrapParagraph(lines []string, text []rune, width, most int) [
 // says that text goes on after it in any case.
 func (t *typeface) cut(text string, width int, more bool) string {
 	rs := t.clean(text)
-	limit, dots := float32(width), t.advance(ellipsis)
-	var w float32
+	limit, dots := fixed.I(width), t.advance(ellipsis)
+	var w fixed.Int26_6
 	keep := 0 // how many characters fit before an ellipsis
 	for i, r := range rs {
 		w += t.advance(r)
@@ -157,46 +177,28 @@ func (t *typeface) cut(text string, width int, more bool) string {
 	return strings.TrimRight(string(rs[:keep]), " ") + string(ellipsis)
 }
 
-// draw writes text with its line's top left corner at p, in the same few steps
-// as other edges.
+// draw writes text with its line's top left corner at p. font.Drawer would
+// give its edges 256 steps; they get the same few as other edges.
 func (t *typeface) draw(f *pixel.Frame, p image.Point, text string, colour uint32) {
-	pen := float32(p.X)
+	pen := fixed.P(p.X, p.Y+t.ascent)
 	for _, r := range text {
-		g := t.font.glyph(r)
-		t.drawGlyph(f, g, pen, p.Y+t.ascent, colour)
-		pen += float32(t.font.advance(g)) * t.scale
+		// Where r is not in the font, clean has put a box in its place.
+		at, mask, maskAt, advance, _ := t.face.Glyph(pen, r)
+		pen.X += advance
+		if cover, ok := mask.(*image.Alpha); ok {
+			stamp(f, at, cover, maskAt, colour)
+		}
 	}
 }
 
-// drawGlyph draws a glyph with its origin at x on the base line y.
-func (t *typeface) drawGlyph(f *pixel.Frame, glyph int, x float32, y int, colour uint32) {
-	b := t.font.bounds(glyph)
-	if b.Empty() {
-		return
-	}
-	floor := func(v float32) int { return int(math.Floor(float64(v))) }
-	r := image.Rect(
-		floor(x+float32(b.Min.X)*t.scale), y+floor(float32(b.Min.Y)*t.scale),
-		floor(x+float32(b.Max.X)*t.scale)+1, y+floor(float32(b.Max.Y)*t.scale)+1)
-	if !r.Overlaps(f.Rect()) {
-		return
-	}
-	t.raster.Reset(r.Dx(), r.Dy())
-	t.font.render(&t.raster, glyph, t.scale, x-float32(r.Min.X), float32(y-r.Min.Y))
-	if n := r.Dx() * r.Dy(); cap(t.mask.Pix) < n {
-		t.mask.Pix = make([]byte, n)
-	}
-	t.mask.Pix, t.mask.Stride = t.mask.Pix[:r.Dx()*r.Dy()], r.Dx()
-	t.mask.Rect = image.Rectangle{Max: r.Size()}
-	t.raster.DrawOp = draw.Src
-	t.raster.Draw(&t.mask, t.mask.Rect, image.Opaque, image.Point{})
-
-	in := r.Intersect(f.Rect())
+// stamp mixes colour into at as cover, from maskAt on, says.
+func stamp(f *pixel.Frame, at image.Rectangle, cover *image.Alpha, maskAt image.Point, colour uint32) {
+	in := at.Intersect(f.Rect())
 	for y := in.Min.Y; y < in.Max.Y; y++ {
 		row := f.Row(y, in.Min.X, in.Max.X)
-		cover := t.mask.Pix[t.mask.PixOffset(in.Min.X-r.Min.X, y-r.Min.Y):]
+		from := cover.Pix[cover.PixOffset(maskAt.X+in.Min.X-at.Min.X, maskAt.Y+y-at.Min.Y):]
 		for i := range row {
-			if c := cover[i]; c != 0 {
+			if c := from[i]; c != 0 {
 				row[i] = blend(row[i], colour, (int(c)*edgeSteps+127)/255)
 			}
 		}

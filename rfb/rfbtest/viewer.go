@@ -187,7 +187,7 @@ func (v *Viewer) rect() {
 		err = v.pixels(h)
 	}
 	if err != nil {
-		v.rd.Fail(err) //nolint:errcheck // looked at by ReadMessage
+		v.rd.Fail(err) // looked at by ReadMessage
 	}
 }
 
