@@ -30,7 +30,9 @@ type ClientConfig struct {
 	Dial func(ctx context.Context) (net.Conn, error)
 	// Security lists what may be used, the best first; nil is None alone.
 	Security []security.Type
-	// Encodings asked for, the best first; nil is the whole table by rank. The
+	// Encodings asked for, the best first; nil is the whole table by rank, with
+	// Raw before what compresses where the connection is a unix socket: bytes
+	// are cheaper there than compressing them (BenchmarkChain). The
 	// pseudo-encodings that a Client understands are asked for always.
 	Encodings []wire.Encoding
 	// HandshakeTimeout gives up a server that does not finish the handshake
@@ -71,12 +73,22 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.Security == nil {
 		cfg.Security = []security.Type{security.None{}}
 	}
-	if cfg.Encodings == nil {
-		for _, row := range encoding.All() {
-			cfg.Encodings = append(cfg.Encodings, row.Number)
-		}
-	}
 	return &Client{cfg: cfg}
+}
+
+// encodings is what to ask for on conn.
+func (c *Client) encodings(conn net.Conn) []wire.Encoding {
+	if c.cfg.Encodings != nil {
+		return c.cfg.Encodings
+	}
+	var list []wire.Encoding
+	for _, row := range encoding.All() {
+		list = append(list, row.Number)
+	}
+	if _, local := conn.(*net.UnixConn); local {
+		list = append([]wire.Encoding{wire.EncodingCopyRect, wire.EncodingRaw}, list...)
+	}
+	return list
 }
 
 // Run connects and follows the server until ctx ends or the connection does;
@@ -118,7 +130,7 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 		c.mu.Unlock()
 	}()
 	d.SetName(init.Name)
-	s.start()
+	s.start(c.encodings(secured))
 	err = s.read()
 	if ctx.Err() != nil {
 		return ctx.Err()

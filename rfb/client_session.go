@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,9 +71,9 @@ func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire
 }
 
 // start asks for the picture.
-func (s *session) start() {
+func (s *session) start(encodings []wire.Encoding) {
 	s.send(wire.SetPixelFormat{Format: s.format})
-	s.send(wire.SetEncodings{Encodings: append(append([]wire.Encoding(nil), s.c.cfg.Encodings...), clientPseudos...)})
+	s.send(wire.SetEncodings{Encodings: slices.Concat(encodings, clientPseudos)})
 	s.request(false)
 }
 

@@ -680,7 +680,7 @@ func TestOldVersions(t *testing.T) {
 	for version, afterSecurity := range map[string]int{"RFB 003.003\n": 4, "RFB 003.005\n": 4, "RFB 003.007\n": 0, "RFB 003.889\n": 4} {
 		c := h.pipe(rfb.ViewerConfig{})
 		c.SetDeadline(time.Now().Add(rfbtest.Patience)) // the reads tell
-		b := make([]byte, 24)
+		b := make([]byte, 24+len("ironglass"))
 		io.ReadFull(c, b[:12])   //nolint:errcheck // the next tells
 		c.Write([]byte(version)) // the next tells
 		if strings.HasPrefix(version, "RFB 003.003") || strings.HasPrefix(version, "RFB 003.005") {
@@ -701,7 +701,9 @@ func TestOldVersions(t *testing.T) {
 			t.Fatalf("%q: ServerInit %v, %v", version, b, err)
 		}
 		c.Close() // done
-		_ = <-h.results
+		if err := <-h.results; err != nil {
+			t.Errorf("%q: %v", version, err)
+		}
 	}
 }
 

@@ -72,10 +72,10 @@ func tryLayout(fs fonts, size image.Point, m Message, body int) (l layout, fits 
 
 	l.name = text.cut(m.Title, width-2*pad, false)
 	if m.Headline != "" {
-		l.heads = large.wrap(nil, sentence(m.Headline), column, room/large.height+1)
+		l.heads = large.wrap(nil, m.Headline, column, room/large.height+1)
 	}
 	for _, line := range m.Lines {
-		l.lines = text.wrap(l.lines, sentence(line), column, room/text.height+1)
+		l.lines = text.wrap(l.lines, line, column, room/text.height+1)
 	}
 	block := func() int {
 		h := len(l.heads) * large.height
@@ -123,15 +123,6 @@ func tryLayout(fs fonts, size image.Point, m Message, body int) (l layout, fits 
 		}
 	}
 	return l, fits
-}
-
-// sentence is text as it is shown on a line of its own: what others say, an
-// error for example, often begins with a small letter.
-func sentence(text string) string {
-	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
-		return string(text[0]-'a'+'A') + text[1:]
-	}
-	return text
 }
 
 // paint draws all of the card that does not move; f is the card's part of the

@@ -45,3 +45,22 @@ func (m Message) equal(o Message) bool {
 	return m.Title == o.Title && m.Headline == o.Headline && m.Tone == o.Tone &&
 		m.Until.Equal(o.Until) && slices.Equal(m.Lines, o.Lines)
 }
+
+// sentences returns m with its sentences as they are shown.
+func (m Message) sentences() Message {
+	m.Headline = sentence(m.Headline)
+	m.Lines = slices.Clone(m.Lines)
+	for i, line := range m.Lines {
+		m.Lines[i] = sentence(line)
+	}
+	return m
+}
+
+// sentence is text as it is shown on a line of its own. What others say, an error
+// for example, often begins with a small letter.
+func sentence(text string) string {
+	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
+		return string(text[0]-'a'+'A') + text[1:]
+	}
+	return text
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"image"
-	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +64,7 @@ func New(width, height int, backdrop *pixel.Frame) *Source {
 // Set shows m from now on. It returns at once; setting what is already shown
 // does nothing.
 func (s *Source) Set(m Message) {
-	m.Lines = slices.Clone(m.Lines)
+	m = m.sentences()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.msg.equal(m) {

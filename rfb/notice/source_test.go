@@ -139,6 +139,31 @@ func TestSetRepaints(t *testing.T) {
 	})
 }
 
+// A headline or a line that begins with a letter from a to z is shown with a
+// capital, other text as it is given, and the node's name always.
+func TestSentencesBeginWithACapital(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := New(320, 240, nil)
+		lines := []string{"", "zero\nand more", "été", "9 lives", " a", "{z", "`a"}
+		src.Set(Message{Title: "node", Headline: "the end", Lines: lines, Tone: Failure})
+		j, stop := follow(src)
+		defer stop()
+		want := Message{Title: "node", Headline: "The end", Tone: Failure,
+			Lines: []string{"", "Zero\nand more", "été", "9 lives", " a", "{z", "`a"}}
+		if !j.take()[0].frame.Equal(painted(j.size, nil, want).frame) {
+			t.Error("what is shown is not what was set with a capital at the beginning")
+		}
+		if lines[1] != "zero\nand more" {
+			t.Error("the caller's lines were changed")
+		}
+		src.Set(want)
+		synctest.Wait()
+		if e := j.take(); len(e) != 0 {
+			t.Errorf("%d announcements of what was shown already", len(e))
+		}
+	})
+}
+
 func TestCountdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := New(320, 240, nil)
