@@ -183,6 +183,10 @@ func (s *session) update() {
 	if s.rd.Err() != nil {
 		return
 	}
+	if s.missed.Load() {
+		// The announcement woke the server while the lock was held still.
+		s.d.Damage(new(pixel.Region))
+	}
 	switch {
 	case resized:
 		if s.canContinuous {
@@ -206,7 +210,7 @@ func (s *session) announce(damage *pixel.Region) {
 		s.shown = true
 		s.d.Resize(s.c.frame.Width, s.c.frame.Height)
 	default:
-		s.d.Damage(damage) // also an empty one: a Grab may have failed meanwhile
+		s.d.Damage(damage)
 	}
 	if !s.live {
 		s.live = true

@@ -250,13 +250,13 @@ func (ev sourceEnded) do(e *engine) {
 	e.s.mail.next()
 	e.pending.clear()
 	e.s.input.aim(nil, 0, nil)
+	if len(e.viewers)+len(e.watchers) == 0 {
+		// Nobody looks: the memory is given back, the size remembered.
+		e.frame = nil
+		e.grid = grid{}
+	}
 	switch {
 	case asked:
-		if len(e.viewers)+len(e.watchers) == 0 {
-			// Nobody looks: the memory is given back, the size remembered.
-			e.frame = nil
-			e.grid = grid{}
-		}
 	case ev.next != nil:
 		e.next = ev.next
 	default:

@@ -165,6 +165,24 @@ func TestResize(t *testing.T) {
 	}
 }
 
+// A size that changes before the viewer has said what it can follow reaches it
+// all the same.
+func TestResizeBeforeSetEncodings(t *testing.T) {
+	for _, can := range []wire.Encoding{wire.PseudoDesktopSize, wire.PseudoExtendedDesktopSize} {
+		src := rfbtest.NewSource(300, 200)
+		h := serve(t, src, rfb.ServerConfig{})
+		v, other := h.viewer(), h.viewer(wire.EncodingRaw, can)
+		f := pixel.NewFrame(90, 80)
+		f.Fill(f.Rect(), 0x998877)
+		src.Show(f)
+		await(t, other, f) // so it has happened
+		if err := v.Send(wire.SetEncodings{Encodings: []wire.Encoding{wire.EncodingRaw, can}}); err != nil {
+			t.Fatal(err)
+		}
+		await(t, v, f)
+	}
+}
+
 // A viewer that knows nothing of sizes keeps its own, is shown what fits, and
 // black where there is nothing any more.
 func TestResizeOfViewerWithoutDesktopSize(t *testing.T) {

@@ -406,8 +406,11 @@ func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	}
 	v.params = p
 	e.overlay(v, !v.can.cursor && !v.can.vmwareCursor)
-	if v.can.extendedDesktopSize && !had.extendedDesktopSize {
+	switch {
+	case v.can.extendedDesktopSize && !had.extendedDesktopSize:
 		v.sizeStale = true // the first one says that it is supported
+	case v.followsSize() && v.size != e.size:
+		v.sizeStale = true // it changed before it was known that it may
 	}
 	if v.can.extendedKeys && !v.keysTold {
 		v.keysStale = true

@@ -34,11 +34,11 @@ export class Card {
 		this.node = node;
 		const state = node.console_enabled === false ? "off" : node.state;
 		const [short, long] = words[state] || [state, state];
-		const retry = retryText(node.retry_at);
 		this.element.dataset.state = state;
 		this.part(".sign").dataset.state = state;
 		this.text(".state-word", short);
-		this.text(".words", [node.reason || long, retry].filter(Boolean).join(" "));
+		this.text(".words", sentence(node.reason || long));
+		this.text(".retry", retryText(node.retry_at));
 		this.text(".detail", this.detail(node, state));
 		const label = `Open ${node.name}: ${short}${node.reason ? `, ${node.reason}` : ""}`;
 		const open = this.part(".open");
@@ -93,7 +93,13 @@ export class Card {
 	}
 }
 
+// sentence is text with a capital at its beginning, as the console shows it:
+// a reason often is an error, which begins with a small letter.
+function sentence(text) {
+	return text.replace(/^[a-z]/, (letter) => letter.toUpperCase());
+}
+
 function retryText(at) {
 	const left = at ? Math.ceil((Date.parse(at) - Date.now()) / 1000) : 0;
-	return left > 0 ? `Next try in ${left} s.` : "";
+	return left > 0 ? `Next try in ${left} s` : "";
 }

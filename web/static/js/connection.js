@@ -48,7 +48,7 @@ export class Connection extends EventTarget {
 
 	// connect starts a try at once.
 	connect() {
-		clearTimeout(this.timer);
+		this.leave();
 		this.retryAt = 0;
 		this.change(this.last ? "reconnecting" : "connecting", "");
 
@@ -101,6 +101,15 @@ export class Connection extends EventTarget {
 		});
 	}
 
+	// leave ends the connection and what was planned, without a change of
+	// state: a new one follows, or nobody looks.
+	leave() {
+		clearTimeout(this.timer);
+		const rfb = this.rfb;
+		this.rfb = null;
+		rfb?.disconnect();
+	}
+
 	// keep puts the picture of a broken connection back, for noVNC has just
 	// taken it away; greyed, it is better than nothing.
 	keep(element) {
@@ -130,15 +139,17 @@ export class Connection extends EventTarget {
 		try {
 			({ status, detail } = await this.ask());
 		} catch {
-			this.later("The service does not answer.");
-			return;
+			detail = "The service does not answer.";
+		}
+		if (this.rfb) {
+			return; // somebody did not want to wait for the answer
 		}
 		if (status === 401 || status === 403) {
 			this.refuse("This link does not open the console", detail || "Its token is wrong or has expired.");
 		} else if (status >= 500 || status === 409 || status === 429) {
 			this.later(detail || "The service cannot show the console now.");
 		} else {
-			this.later(reason || "The connection broke.");
+			this.later(detail || reason || "The connection broke.");
 		}
 	}
 

@@ -14,7 +14,7 @@ const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
 
 const framed = window.parent !== window;
-const touch = matchMedia("(pointer: coarse)").matches;
+const touch = matchMedia("(pointer: coarse)");
 
 const words = {
 	connecting: "Connecting",
@@ -72,6 +72,17 @@ function start() {
 	if (!address.view) {
 		touchKeyboard(connection);
 	}
+	// A browser may keep a page that was left, with its connection, for its
+	// Back button: the console would have a viewer whom nobody sees.
+	window.addEventListener("pagehide", () => {
+		document.activeElement?.blur(); // what was clicked to leave, for one
+		connection.leave();
+	});
+	window.addEventListener("pageshow", (event) => {
+		if (event.persisted && connection.state !== "refused") {
+			connection.connect();
+		}
+	});
 	connection.connect();
 }
 
@@ -266,7 +277,9 @@ function keyboardFocus(connection) {
 
 function touchKeyboard(connection) {
 	const button = $("touch-keyboard");
-	button.hidden = !touch;
+	button.hidden = !touch.matches;
+	// A tablet may be taken off its keys, or put on them.
+	touch.addEventListener("change", () => { button.hidden = !touch.matches; });
 	const keyboard = new TouchKeyboard($("touch-field"), $("touch-keys"),
 		(keysym, code, down) => connection.rfb?.sendKey(keysym, code, down));
 	const set = (on) => {

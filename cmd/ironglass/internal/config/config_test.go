@@ -1,0 +1,201 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
+)
+
+// files writes files into a directory that becomes the current one.
+func files(t *testing.T, content map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+}
+
+const credential = "0123456789abcdef0123456789abcdef"
+
+func TestEverythingThatCanBeSaid(t *testing.T) {
+	files(t, map[string]string{
+		"cert.pem": "x", "key.pem": "x", "token": credential + "\n", "password": "hunter2\n", "supervisor": "x",
+		"c.yaml": `
+listen: 0.0.0.0:6080
+public_url: https://console.example.net/glass
+allowed_origins: ["https://horizon.example.net", "https://other.example.net:8443"]
+linger: 90s
+tls: {cert: cert.pem, key: key.pem}
+api: {token_file: token}
+launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
+state_dir: state
+nodes:
+  - name: rack1-u12
+    uuid: 99694c1e-6327-4d58-9466-87f7265958af
+    bmc: {address: 192.0.2.10, username: admin, password_file: password}
+    console: {command: [xterm, -fs, 13, ""], geometry: 800x600}
+  - &vm
+    name: lab-vm
+    console: {rfb: "127.0.0.1:5901"}
+  - name: "17"
+    console: {rfb: "unix:/run/vnc.sock"}
+`})
+	c, err := config.Load("c.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "0.0.0.0:6080" || c.PublicURL != "https://console.example.net/glass" || len(c.AllowedOrigins) != 2 ||
+		c.Linger != 90*time.Second || c.TLS == nil || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||
+		c.Process.Supervisor != "supervisor" || c.Process.IdleExit != time.Hour {
+		t.Errorf("the configuration is %+v", c)
+	}
+	if wd, err := os.Getwd(); err != nil || c.StateDir != filepath.Join(wd, "state") {
+		t.Errorf("the state is in %s (%v)", c.StateDir, err)
+	}
+	if got, err := c.Credential(); got != credential || err != nil {
+		t.Errorf("the credential is %q, %v", got, err)
+	}
+	nodes := c.Nodes.Nodes()
+	if len(nodes) != 3 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
+		t.Fatalf("the nodes are %+v", nodes)
+	}
+	if con := nodes[0].Console; strings.Join(con.Command, "|") != "xterm|-fs|13|" || con.Width != 800 || con.Height != 600 {
+		t.Errorf("the console of the first node is %+v", con)
+	}
+	if b := nodes[0].BMC; b == nil || b.Address != "192.0.2.10" || b.Username != "admin" || b.PasswordFile != "password" {
+		t.Errorf("the BMC of the first node is %+v", b)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	files(t, map[string]string{"c.yaml": "nodes: []\n", "off.yaml": "nodes: []\nlinger: 0\nlauncher: {process: {idle_exit: 0}}\n"})
+	t.Setenv("XDG_STATE_HOME", "/somewhere")
+	c, err := config.Load("c.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:6080" || c.TLS != nil || c.Linger != 0 || c.Process != (config.Process{}) || c.StateDir != "/somewhere/ironglass" {
+		t.Errorf("the configuration is %+v", c)
+	}
+	if got, err := c.Credential(); got != "" || err != nil {
+		t.Errorf("the credential is %q, %v", got, err)
+	}
+	if c, err = config.Load("off.yaml"); err != nil || c.Linger >= 0 || c.Process.IdleExit >= 0 {
+		t.Errorf("0 is read as %+v, %v", c, err)
+	}
+	t.Setenv("XDG_STATE_HOME", "")
+	t.Setenv("HOME", "/home/somebody")
+	want := "/home/somebody/.local/state/ironglass"
+	if os.Getuid() == 0 {
+		want = "/var/lib/ironglass"
+	}
+	if c, err := config.Load("c.yaml"); err != nil || c.StateDir != want {
+		t.Errorf("the state is in %+v, %v; want %s", c, err, want)
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	const node = "nodes: [{name: a, console: {command: [xterm]}}]\n"
+	for name, tc := range map[string]struct {
+		text string
+		want []string // beginnings of the lines of the error, after the file's name
+	}{
+		"empty":          {"", []string{"1: the file is empty"}},
+		"comment":        {"# nothing\n", []string{"1: the file is empty"}},
+		"not YAML":       {node + "listen: [\n", []string{"2: this is not YAML: "}},
+		"a tab":          {"nodes:\n\t- name: a\n", []string{"2: this is not YAML: "}},
+		"a list":         {"- a\n", []string{"1: the file is to have keys under it: listen, ", "1: there are no nodes"}},
+		"two documents":  {node + "---\n" + node, []string{"2: a second document"}},
+		"no nodes":       {"listen: 127.0.0.1:80\n", []string{"1: there are no nodes"}},
+		"null nodes":     {"nodes:\n", []string{"1: nodes is empty"}},
+		"nodes as map":   {"nodes: {a: b}\n", []string{"1: nodes is to be a list"}},
+		"unknown keys":   {node + "listne: x\nlauncher: {process: {idle: 1m}}\n", []string{`2: the file: unknown key "listne": use one of listen, `, `3: launcher.process: unknown key "idle": use one of supervisor, idle_exit`}},
+		"unknown below":  {"nodes:\n- name: a\n  consol: {}\n  console: {command: [x], rfbs: y}\n", []string{`3: node: unknown key "consol"`, `4: node.console: unknown key "rfbs"`}},
+		"twice":          {node + "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", []string{"3: listen is there twice, first in line 2"}},
+		"later":          {node + "rfb: {listen: 127.0.0.1}\napi: {keystone: x, client_ca: y}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: api.keystone is not in this version", "3: api.client_ca is not in this version", "4: launcher.docker is not in this version"}},
+		"recipe":         {"nodes:\n- name: a\n  console:\n    recipe: auto\n", []string{"4: node.console.recipe is not in this version: use command"}},
+		"listen":         {node + "listen: 6080\n", []string{`2: listen: "6080" is not an address to listen on`}},
+		"listen port":    {node + "listen: 127.0.0.1:65536\n", []string{"2: listen: "}},
+		"open to all":    {node + "listen: :6080\n", []string{"2: listen: :6080 can be reached by others"}},
+		"open by name":   {node + "listen: example.net:6080\n", []string{"2: listen: example.net:6080 can be reached by others"}},
+		"public_url":     {node + "public_url: console.example.net\n", []string{"2: public_url: "}},
+		"URL port":       {node + "public_url: https://h:99999\n", []string{"2: public_url: "}},
+		"URL password":   {node + "public_url: https://u:p@h\n", []string{"2: public_url: "}},
+		"origin":         {node + "allowed_origins: [https://h/path]\n", []string{"2: allowed_origins: "}},
+		"origins":        {node + "allowed_origins: https://h\n", []string{"2: allowed_origins is to be a list"}},
+		"linger":         {node + "linger: 5\n", []string{`2: linger: "5" is not a duration: write it as in 90s`}},
+		"negative":       {node + "linger: -5s\n", []string{"2: linger: "}},
+		"missing files":  {node + "tls: {cert: nowhere, key: nowhere2}\napi: {token_file: nowhere}\nlauncher: {process: {supervisor: nowhere}}\n", []string{"2: tls.cert: there is no file nowhere", "2: tls.key: there is no file nowhere2", "3: api.token_file: there is no file", "4: launcher.process.supervisor: there is no file"}},
+		"half of TLS":    {node + "tls: {cert: c.yaml}\n", []string{"2: tls needs both"}},
+		"a directory":    {node + "tls: {cert: ., key: c.yaml}\n", []string{"2: tls.cert: . is a directory"}},
+		"bad credential": {node + "api: {token_file: short}\n", []string{"2: api.token_file: short holds no usable credential"}},
+		"geometry":       {"nodes:\n- name: a\n  console: {command: [xterm], geometry: 10x}\n", []string{`3: node.console.geometry: "10x" is not a size`}},
+		"same names":     {"nodes:\n- {name: a, console: {rfb: h:1}}\n- {name: a, console: {rfb: h:1}}\n", []string{"3: node a: name: "}},
+		"no console":     {"nodes:\n- name: a\n- name: b\n  console: {}\n", []string{"2: node a: console: it is empty", "4: node b: console: it is empty"}},
+		"both":           {"nodes:\n- name: a\n  console:\n    rfb: h:1\n    command: [xterm]\n", []string{"4: node a: console: command and rfb cannot go together"}},
+		"one string":     {"nodes:\n- name: a\n  console: {command: xterm -maximized}\n", []string{`3: node.console.command is to be a list: write it as in ["xterm"`}},
+		"no name":        {"nodes:\n- console: {command: [xterm]}\n", []string{"2: node 1: name: it is missing"}},
+		"null name":      {"nodes:\n- name:\n  console: {command: [xterm]}\n", []string{"2: node.name is to be a text"}},
+		"bad UUID":       {"nodes:\n- name: a\n  uuid: 17\n  console: {command: [xterm]}\n", []string{`3: node a: uuid: "17" is not a UUID`}},
+		"bad address":    {"nodes:\n- name: a\n  console: {rfb: h}\n", []string{`3: node a: console.rfb: "h" is not an address`}},
+		"password":       {"nodes:\n- name: a\n  bmc: {address: h, password: hunter2}\n  console: {command: [xterm]}\n", []string{`3: node.bmc: unknown key "password": use one of address, username, password_file`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files(t, map[string]string{"c.yaml": tc.text, "short": "secret17\n"})
+			_, err := config.Load("c.yaml")
+			if err == nil {
+				t.Fatal("nothing is wrong with it")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(tc.want) {
+				t.Fatalf("%d complaints, want %d:\n%v", len(lines), len(tc.want), err)
+			}
+			for i, want := range tc.want {
+				if !strings.HasPrefix(lines[i], "c.yaml:"+want) {
+					t.Errorf("complaint %d is\n%s\nwant\nc.yaml:%s", i+1, lines[i], want)
+				}
+			}
+			for _, secret := range []string{"secret17", "hunter2"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the complaint tells %s: %v", secret, err)
+				}
+			}
+		})
+	}
+}
+
+func TestFileItself(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := config.Load("c.yaml"); err == nil || !strings.Contains(err.Error(), "c.yaml") {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// FuzzLoad looks for texts that the reader does not survive.
+func FuzzLoad(f *testing.F) {
+	f.Add("nodes: [{name: a, console: {command: [xterm]}}]\n")
+	f.Add("a: &a [*a]\nnodes: *a\n")
+	f.Add("nodes: [&n {name: a, console: &c {rfb: 'h:1', <<: *c}}, *n]\n")
+	f.Add("? [1]\n: {}\n")
+	f.Add("nodes: !!set {}\n--- x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		name := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(name)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("%q gave %v and %v", text, c, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), name) {
+			t.Fatalf("%q: the error does not name the file: %v", text, err)
+		}
+	})
+}

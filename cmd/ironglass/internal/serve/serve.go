@@ -1,0 +1,303 @@
+// Package serve is the central service: it wires the configuration, the
+// launcher and the proxy together, and sees to their orderly end.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
+	"github.com/ironglass/ironglass/launcher"
+	"github.com/ironglass/ironglass/launcher/process"
+	"github.com/ironglass/ironglass/proxy"
+	"github.com/ironglass/ironglass/proxy/token"
+	"github.com/ironglass/ironglass/web"
+)
+
+// Options are how a service runs beside its configuration.
+type Options struct {
+	// Log takes what happens; it must be set.
+	Log *slog.Logger
+	// Hurry, once closed, cuts an orderly end short: sessions are cut off and
+	// consoles killed. nil never is.
+	Hurry <-chan struct{}
+	// Ready, if not nil, is told the service's address once it answers.
+	Ready func(url string)
+	// Version is the program's, for the log.
+	Version string
+}
+
+const (
+	// drainTime is for viewers to be told and their sessions to end.
+	drainTime = 10 * time.Second
+	// headerTime bounds the reading of a request's header, bodyTime of its
+	// body; neither touches websockets.
+	headerTime, bodyTime = 10 * time.Second, 30 * time.Second
+	// idleTime is how long a connection may wait for its next request.
+	idleTime = 2 * time.Minute
+	// maxHeader caps a request's header in bytes; tokens stand in it.
+	maxHeader = 64 << 10
+)
+
+// Run runs the service until ctx ends, then ends what it began and returns.
+// The error says what failed and what to do.
+func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	s := &service{cfg: cfg, Options: o}
+	defer func() {
+		// The error that comes first is why; those of the end are beside it.
+		if end := s.end(); end != nil {
+			if err == nil {
+				err = end
+			} else {
+				s.Log.Error("the service did not end in order", "err", end)
+			}
+		}
+	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.serve() }()
+	s.Log.Info("open "+s.url()+" in a browser", "version", o.Version, "nodes", len(cfg.Nodes.Nodes()), "state", cfg.StateDir)
+	if o.Ready != nil {
+		o.Ready(s.url())
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("the HTTP server ended: %w", err)
+	case <-ctx.Done():
+		s.Log.Info("ending: viewers are told, consoles are ended")
+		s.served = served
+		return nil
+	}
+}
+
+// service is what Run has opened. It belongs to Run's goroutine.
+type service struct {
+	cfg *config.Config
+	Options
+
+	listener net.Listener
+	launcher *process.Launcher
+	proxy    *proxy.Service
+	http     *http.Server
+	served   <-chan error // set when the HTTP server still runs
+}
+
+// open makes everything ready to serve. What it opened before an error, end
+// closes.
+func (s *service) open(ctx context.Context) error {
+	credential, err := s.cfg.Credential()
+	if err != nil {
+		return err
+	}
+	if s.listener, err = listen(s.cfg.Listen); err != nil {
+		return err
+	}
+	if s.cfg.TLS != nil {
+		cert, err := tls.LoadX509KeyPair(s.cfg.TLS.Cert, s.cfg.TLS.Key)
+		if err != nil {
+			return fmt.Errorf("the certificate %s with the key %s cannot be used: %w", s.cfg.TLS.Cert, s.cfg.TLS.Key, err)
+		}
+		s.listener = tls.NewListener(s.listener, &tls.Config{
+			Certificates: []tls.Certificate{cert},
+			MinVersion:   tls.VersionTLS12,
+			// Websockets begin in HTTP/1.1.
+			NextProtos: []string{"http/1.1"},
+		})
+	}
+	if err := os.MkdirAll(s.cfg.StateDir, 0o700); err != nil {
+		return fmt.Errorf("the state cannot be kept in %s: %w: set state_dir to a directory that this user can write", s.cfg.StateDir, err)
+	}
+	tokens, err := token.Open(s.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	page, err := web.Files()
+	if err != nil {
+		return err
+	}
+	s.launcher, err = process.New(ctx, process.Config{
+		Dir:        filepath.Join(s.cfg.StateDir, "run"),
+		Supervisor: s.cfg.Process.Supervisor,
+		IdleExit:   s.cfg.Process.IdleExit,
+		Log:        s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.retire(ctx); err != nil {
+		return err
+	}
+	nodes, err := s.nodes()
+	if err != nil {
+		return err
+	}
+	s.proxy, err = proxy.New(proxy.Config{
+		Nodes:          nodes,
+		PublicURL:      s.cfg.PublicURL,
+		AllowedOrigins: s.cfg.AllowedOrigins,
+		Linger:         s.cfg.Linger,
+		Page:           page,
+		PagePolicy:     web.ContentSecurityPolicy,
+		Tokens:         tokens,
+		APIToken:       credential,
+		Log:            s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           bodyDeadline(s.proxy.Handler()),
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// listen opens the address.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen %s: address in use: end what listens there, or set listen to another port", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen %s: this user may not: set listen to a port above 1023", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("listen %s: this machine does not have that address: correct listen", address)
+	case err != nil:
+		return nil, fmt.Errorf("listen %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// retire ends adopted consoles of nodes that are not configured any more, or
+// not with a command.
+func (s *service) retire(ctx context.Context) error {
+	running, err := s.launcher.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range running {
+		if n, ok := s.cfg.Nodes.Find(i.Node); ok && n.Console.Command != nil {
+			continue
+		}
+		s.Log.Info("ending the console of a node that is not configured any more", "node", i.Node)
+		if err := s.launcher.Stop(ctx, i.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodes makes the proxy's nodes of the configured ones.
+func (s *service) nodes() ([]proxy.Node, error) {
+	var nodes []proxy.Node
+	for _, n := range s.cfg.Nodes.Nodes() {
+		node := proxy.Node{Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height}
+		if n.Console.RFB != "" {
+			b, err := newNative(n.Console)
+			if err != nil {
+				return nil, fmt.Errorf("node %s: %w", n.Name, err)
+			}
+			node.Kind, node.Backend = "rfb", b
+		} else {
+			node.Kind, node.Backend = "command", &launched{by: s.launcher, spec: launcher.Spec{
+				Node: n.Name, UUID: n.UUID, Command: n.Console.Command,
+				Width: n.Console.Width, Height: n.Console.Height,
+			}}
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
+// url is where a person on this machine finds the service.
+func (s *service) url() string {
+	u := url.URL{Scheme: "http", Host: s.listener.Addr().String(), Path: "/"}
+	if s.cfg.TLS != nil {
+		u.Scheme = "https"
+	}
+	if host, port, err := net.SplitHostPort(u.Host); err == nil {
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			u.Host = net.JoinHostPort("localhost", port)
+		}
+	}
+	return u.String()
+}
+
+// serve runs the HTTP server until it is closed.
+func (s *service) serve() error { return s.http.Serve(s.listener) }
+
+// bodyDeadline gives a request that has a body a time in which it must
+// arrive. A deadline for all requests would end the long ones that only wait.
+func bodyDeadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// Every connection of this server has deadlines.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// end closes what open opened, in the order that lets viewers see why. Once
+// Hurry is closed it waits for nothing that can be cut off.
+func (s *service) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.Hurry:
+			cancel()
+			if s.launcher != nil {
+				s.launcher.Hurry()
+			}
+		case <-over:
+		}
+	}()
+	var errs *multierror.Error
+	if s.proxy != nil {
+		if err := s.proxy.Close(ctx); err != nil {
+			errs = multierror.Append(errs, err)
+		}
+	}
+	if s.http != nil {
+		// The websockets are gone; what is left are short requests.
+		if err := s.http.Shutdown(ctx); err != nil {
+			_ = s.http.Close()
+		}
+	}
+	if s.served != nil {
+		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+			errs = multierror.Append(errs, fmt.Errorf("the HTTP server ended: %w", err))
+		}
+	}
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	if s.launcher != nil {
+		if err := s.launcher.Close(); err != nil {
+			errs = multierror.Append(errs, err)
+		}
+	}
+	close(over)
+	<-watched
+	return errs.ErrorOrNil()
+}

@@ -1,0 +1,263 @@
+// Package inventory knows which nodes there are, and what makes the console
+// of each.
+package inventory
+
+import (
+	"crypto/sha1" // RFC 9562 defines version 5 of UUIDs with it; nothing secret hangs on it
+	"encoding/hex"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Node is a machine with a console.
+type Node struct {
+	// Name is what people call it: 1 to 63 letters, digits, dots, hyphens and
+	// underscores, of which the first and the last are letters or digits.
+	Name string
+	// UUID identifies it to other services, in the usual form of 36
+	// characters. An Inventory gives a node without one the UUID that UUIDOf
+	// derives from its name.
+	UUID string
+	// BMC is its management controller; nil where it has none.
+	BMC *BMC
+	// Console is what shows its screen.
+	Console Console
+}
+
+// BMC is how to reach a management controller.
+type BMC struct {
+	// Address is a host, with or without a port.
+	Address string
+	// Username is the account's name, and PasswordFile holds its password;
+	// the password itself is never part of an inventory.
+	Username, PasswordFile string
+}
+
+// Console is what shows a node's screen. Of Command, RFB and Recipe exactly
+// one is set.
+type Console struct {
+	// Command is an X program with its arguments.
+	Command []string
+	// RFB is a native VNC server: HOST:PORT, or unix:PATH.
+	RFB string
+	// Recipe names the way in which the BMC's own client is run; Image is the
+	// container image for it.
+	Recipe, Image string
+	// Width and Height are the screen's size in pixels; 0 is the default.
+	Width, Height int
+}
+
+// Sides of a screen in pixels that a Console may have.
+const (
+	MinSide = 64
+	MaxSide = 8192
+)
+
+// ParseGeometry reads a size as in 1280x1024, in pixels.
+func ParseGeometry(text string) (width, height int, err error) {
+	w, h, ok := strings.Cut(text, "x")
+	width, errW := parseSide(w)
+	height, errH := parseSide(h)
+	if !ok || errW != nil || errH != nil {
+		return 0, 0, fmt.Errorf("%q is not a size in pixels: write it as in 1280x1024", text)
+	}
+	if min(width, height) < MinSide || max(width, height) > MaxSide {
+		return 0, 0, fmt.Errorf("%q is out of range: %[2]dx%[2]d to %[3]dx%[3]d pixels are possible", text, MinSide, MaxSide)
+	}
+	return width, height, nil
+}
+
+// parseSide reads digits and no sign; what is too large for 16 bits is out of
+// any range.
+func parseSide(text string) (int, error) {
+	if len(text) == 0 || strings.Trim(text, "0123456789") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return int(n), nil
+	}
+	return MaxSide + 1, nil
+}
+
+// Endpoint returns where the native VNC server is, as for net.Dial.
+func (c Console) Endpoint() (network, address string, err error) {
+	if path, ok := strings.CutPrefix(c.RFB, "unix:"); ok {
+		if path == "" {
+			return "", "", fmt.Errorf("%q names no socket: write unix:PATH", c.RFB)
+		}
+		return "unix", path, nil
+	}
+	host, port, err := net.SplitHostPort(c.RFB)
+	if err == nil && host != "" {
+		var n uint64
+		if n, err = strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+			return "tcp", c.RFB, nil
+		}
+	}
+	return "", "", fmt.Errorf("%q is not an address: write HOST:PORT, as in 127.0.0.1:5901, or unix:PATH", c.RFB)
+}
+
+// Inventory is a set of nodes that was found to be sound. It does not change
+// and may be used from any goroutine.
+type Inventory struct {
+	nodes []Node
+	index map[string]int // by name and by UUID in small letters
+}
+
+// Error is what is wrong with one node.
+type Error struct {
+	// Node is the node's place in the list, from 0.
+	Node int
+	// Key is the part that is wrong, as it is written in a file: name, uuid,
+	// console.rfb and so on.
+	Key string
+	// Reason says what is wrong and what to do.
+	Reason string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("node %d: %s: %s", e.Node+1, e.Key, e.Reason) }
+
+// New checks the nodes and returns them as an Inventory. Everything that is
+// wrong is in the error, a multierror of *Error in the order of the nodes.
+func New(nodes []Node) (*Inventory, error) {
+	inv := &Inventory{nodes: make([]Node, len(nodes)), index: make(map[string]int)}
+	var errs *multierror.Error
+	for i, n := range nodes {
+		fail := func(key, format string, args ...any) {
+			errs = multierror.Append(errs, &Error{Node: i, Key: key, Reason: fmt.Sprintf(format, args...)})
+		}
+		if n.check(fail) {
+			first, taken := inv.index[n.Name]
+			if taken {
+				fail("name", "%q is the name of node %d as well: names must differ", n.Name, first+1)
+			} else {
+				inv.index[n.Name] = i
+			}
+			if n.UUID == "" {
+				n.UUID = UUIDOf(n.Name)
+				if taken {
+					continue // nothing new about the UUID then
+				}
+			}
+			n.UUID = strings.ToLower(n.UUID)
+			if first, taken := inv.index[n.UUID]; taken {
+				fail("uuid", "%s is the UUID of node %d as well: UUIDs must differ", n.UUID, first+1)
+			} else {
+				inv.index[n.UUID] = i
+			}
+		}
+		inv.nodes[i] = n
+	}
+	if err := errs.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	return inv, nil
+}
+
+// Nodes returns the nodes in their order.
+func (inv *Inventory) Nodes() []Node { return append([]Node(nil), inv.nodes...) }
+
+// Find returns the node with this name or UUID.
+func (inv *Inventory) Find(id string) (Node, bool) {
+	i, ok := inv.index[id]
+	if !ok {
+		i, ok = inv.index[strings.ToLower(id)]
+		if ok && inv.nodes[i].UUID != strings.ToLower(id) {
+			ok = false // names are told apart by case
+		}
+	}
+	if !ok {
+		return Node{}, false
+	}
+	return inv.nodes[i], true
+}
+
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+)
+
+// check tells fail what is wrong with a node by itself, and reports whether
+// its name and UUID can be compared with others'.
+func (n Node) check(fail func(key, format string, args ...any)) (named bool) {
+	named = true
+	switch {
+	case n.Name == "":
+		fail("name", "it is missing: every node needs one")
+		named = false
+	case !nameForm.MatchString(n.Name):
+		fail("name", "%.80q cannot be a name: use 1 to 63 letters, digits, dots, hyphens and underscores, with a letter or digit first and last", n.Name)
+		named = false
+	case uuidForm.MatchString(n.Name):
+		fail("name", "%q looks like a UUID: put it under uuid and choose a name", n.Name)
+		named = false
+	}
+	if n.UUID != "" && !uuidForm.MatchString(n.UUID) {
+		fail("uuid", "%.80q is not a UUID: write it as in 99694c1e-6327-4d58-9466-87f7265958af, or leave it out", n.UUID)
+		named = false
+	}
+	if n.BMC != nil && n.BMC.Address == "" {
+		fail("bmc.address", "it is missing: name the BMC's host or address")
+	}
+	n.Console.check(fail)
+	return named
+}
+
+func (c Console) check(fail func(key, format string, args ...any)) {
+	var kinds []string
+	if c.Command != nil {
+		kinds = append(kinds, "command")
+	}
+	if c.RFB != "" {
+		kinds = append(kinds, "rfb")
+	}
+	if c.Recipe != "" {
+		kinds = append(kinds, "recipe")
+	}
+	switch len(kinds) {
+	case 0:
+		fail("console", "it is empty: set command (an X program) or rfb (a VNC server)")
+	case 1:
+	default:
+		fail("console", "%s cannot go together: keep one of them", strings.Join(kinds, " and "))
+	}
+	if c.Command != nil && (len(c.Command) == 0 || c.Command[0] == "") {
+		fail("console.command", `it names no program: write it as in ["xterm", "-maximized"]`)
+	}
+	for _, arg := range c.Command {
+		if strings.ContainsRune(arg, 0) || !utf8.ValidString(arg) {
+			fail("console.command", "%.80q cannot be an argument of a program: it is not plain text", arg)
+		}
+	}
+	if c.RFB != "" {
+		if _, _, err := c.Endpoint(); err != nil {
+			fail("console.rfb", "%v", err)
+		}
+		if c.Width != 0 || c.Height != 0 {
+			fail("console.geometry", "a native VNC server has a size of its own: remove it")
+		}
+	}
+}
+
+// namespace is RFC 9562's name space for names that are URLs.
+var namespace = [16]byte{0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
+
+// UUIDOf returns the UUID of a node that was given none: version 5 (RFC 9562,
+// 5.5) of the URL ironglass:node/NAME, the same on every machine and at every
+// start.
+func UUIDOf(name string) string {
+	h := sha1.New()
+	h.Write(namespace[:])
+	h.Write([]byte("ironglass:node/" + name))
+	u := h.Sum(nil)[:16]
+	u[6] = u[6]&0x0f | 0x50
+	u[8] = u[8]&0x3f | 0x80
+	x := hex.EncodeToString(u)
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}

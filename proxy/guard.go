@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// origin is u's origin as browsers write it.
+func origin(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	scheme := strings.ToLower(u.Scheme)
+	if port := map[string]string{"http": ":80", "https": ":443"}[scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
+	return scheme + "://" + host
+}
+
+// sameOrigin reports whether the request comes from a page of this service,
+// or from no page at all.
+func (s *Service) sameOrigin(r *http.Request) bool {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return true
+	}
+	u, err := url.Parse(values[0])
+	if err != nil || len(values) != 1 || u.Host == "" {
+		return false // "null" is a page that hides where it comes from
+	}
+	if s.public != nil && origin(u) == origin(s.public) {
+		return true
+	}
+	return strings.EqualFold(u.Host, r.Host)
+}
+
+// mayConnect reports whether the page that the request comes from may open a
+// websocket.
+func (s *Service) mayConnect(r *http.Request) bool {
+	if s.sameOrigin(r) {
+		return true
+	}
+	values := r.Header.Values("Origin")
+	u, err := url.Parse(values[0])
+	if err != nil || len(values) != 1 {
+		return false
+	}
+	_, ok := s.origins[origin(u)]
+	return ok
+}
+
+// checkHost refuses requests that a browser was tricked into sending here.
+// Without a credential the service is for people on this machine, so the name
+// they reach it by is a loopback one: a page whose own name was made to
+// resolve to 127.0.0.1 does not have that (DNS rebinding).
+func (s *Service) checkHost(r *http.Request) *problem {
+	if s.cfg.APIToken != "" || isLoopback(r.Host) || s.public != nil && strings.EqualFold(r.Host, s.public.Host) {
+		return nil
+	}
+	return newProblem(http.StatusMisdirectedRequest, "host",
+		"This service answers under loopback addresses and its public_url only. Set public_url to the address that browsers use.")
+}
+
+// isLoopback reports whether host, with or without a port, is this machine's
+// own address.
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// authorize checks that a request to the API is its sender's own wish and
+// that the sender may make it.
+func (s *Service) authorize(r *http.Request) *problem {
+	if s.cfg.APIToken != "" {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a credential: send it as Authorization: Bearer.")
+		}
+		if !equalSecrets(strings.TrimSpace(given), s.cfg.APIToken) {
+			s.metrics.refuse("credential")
+			return newProblem(http.StatusUnauthorized, "credential-wrong", "The API does not know this credential.")
+		}
+		return nil
+	}
+	// A browser adds no credential that other pages lack, so what they send
+	// is told by where it comes from.
+	foreign := r.Header.Get("Sec-Fetch-Site") == "cross-site" || r.Header.Get("Sec-Fetch-Site") == "same-site"
+	if !s.sameOrigin(r) || foreign && r.Header.Get("Origin") == "" {
+		s.metrics.refuse("origin")
+		return newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
+	}
+	return nil
+}
+
+// equalSecrets compares in a time that tells nothing about b.
+func equalSecrets(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// remoteAddress is the network address that the request came from, without
+// its port.
+func remoteAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

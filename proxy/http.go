@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// methods is a resource: what it does for each method. Others are answered
+// with 405.
+type methods map[string]http.HandlerFunc
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := m[r.Method]
+	if h == nil && r.Method == http.MethodHead {
+		h = m[http.MethodGet]
+	}
+	if h != nil {
+		h(w, r)
+		return
+	}
+	var allow []string
+	for _, name := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		if m[name] != nil {
+			allow = append(allow, name)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	respondProblem(w, newProblem(http.StatusMethodNotAllowed, "method",
+		"%s is not possible here; %s is.", r.Method, strings.Join(allow, " or ")))
+}
+
+// api wraps a handler of one node's resource.
+func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console)) http.HandlerFunc {
+	return s.guarded(func(w http.ResponseWriter, r *http.Request) {
+		c := s.Console(r.PathValue("id"))
+		if c == nil {
+			respondProblem(w, newProblem(http.StatusNotFound, "node", "There is no node %q.", r.PathValue("id")))
+			return
+		}
+		h(w, r, c)
+	})
+}
+
+// guarded wraps a handler of the API.
+func (s *Service) guarded(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		if p := s.authorize(r); p != nil {
+			respondProblem(w, p)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// Handler returns the service's pages, API and websockets. They are at the
+// root, and below PublicURL's path too where it has one.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/nodes", methods{http.MethodGet: s.guarded(s.listNodes)})
+	mux.Handle("/v1/nodes/{id}/states/console", methods{
+		http.MethodGet: s.api(s.getConsole), http.MethodPut: s.api(s.putConsole),
+	})
+	mux.Handle("/v1/nodes/{id}/console/tokens", methods{http.MethodPost: s.api(s.postToken)})
+	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{http.MethodGet: s.api(s.getScreenshot)})
+	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
+		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
+	}))
+	mux.Handle("/healthz", methods{http.MethodGet: s.healthz})
+	mux.Handle("/readyz", methods{http.MethodGet: s.readyz})
+	mux.Handle("/metrics", methods{http.MethodGet: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP})
+	mux.Handle("/websockify", methods{http.MethodGet: s.serveWebsocket})
+	for _, name := range [...]string{"/vnc_auto.html", "/vnc_lite.html", "/vnc.html"} {
+		mux.Handle(name, methods{http.MethodGet: s.consolePage})
+	}
+	mux.Handle("/{$}", methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			s.serveWebsocket(w, r)
+			return
+		}
+		s.fleetPage(w, r)
+	}})
+	mux.Handle("/", methods{http.MethodGet: s.staticFile})
+	return s.hardened(mux)
+}
+
+// hardened puts around everything what holds for everything.
+func (s *Service) hardened(next http.Handler) http.Handler {
+	prefix := ""
+	if s.public != nil {
+		prefix = s.public.Path
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		// Tokens stand in addresses: no other site gets to see those.
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		if p := s.checkHost(r); p != nil {
+			s.metrics.refuse("host")
+			respondProblem(w, p)
+			return
+		}
+		if rest, ok := strings.CutPrefix(r.URL.Path, prefix+"/"); prefix != "" && ok {
+			u := *r.URL
+			u.Path, u.RawPath = "/"+rest, strings.TrimPrefix(u.RawPath, prefix)
+			c := *r
+			c.URL = &u
+			r = &c
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Service) healthz(w http.ResponseWriter, _ *http.Request) {
+	respondJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says whether new viewers are welcome.
+func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.life.Err() != nil {
+		respondProblem(w, newProblem(http.StatusServiceUnavailable, "closing", "The service is going down."))
+		return
+	}
+	if s.cfg.Ready != nil {
+		if err := s.cfg.Ready(r.Context()); err != nil {
+			respondProblem(w, newProblem(http.StatusServiceUnavailable, "not-ready", "%v", err))
+			return
+		}
+	}
+	respondJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ironglass/ironglass/proxy/token"
+	"github.com/ironglass/ironglass/rfb"
+)
+
+// metrics is the service's part of /metrics. There is no label with a node's
+// name, so that the page needs no credential and stays small.
+type metrics struct {
+	s *Service
+
+	sessions *prometheus.CounterVec
+	seconds  prometheus.Histogram
+	bytes    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	failures *prometheus.CounterVec
+
+	consoles, viewers, frames, updates, rects *prometheus.Desc
+	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
+}
+
+func newMetrics(s *Service) *metrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("ironglass_"+name, help, labels, nil)
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ironglass_" + name, Help: help}, labels)
+	}
+	m := &metrics{
+		s:        s,
+		sessions: counter("sessions_total", "Viewers' sessions that began, by what the token allows.", "mode"),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ironglass_session_seconds", Help: "Length of viewers' sessions that ended.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
+		}),
+		bytes:      counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
+		refused:    counter("refused_total", "Requests refused, by cause.", "cause"),
+		failures:   counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		consoles:   desc("consoles", "Consoles by state.", "state"),
+		viewers:    desc("viewers", "People looking at consoles now."),
+		frames:     desc("frames_total", "Times that a console's picture was looked at."),
+		updates:    desc("updates_total", "FramebufferUpdate messages sent to viewers."),
+		rects:      desc("rectangles_total", "Rectangles in those messages."),
+		encodes:    desc("encodes_total", "Pieces of pictures that were encoded."),
+		hits:       desc("encode_cache_hits_total", "Pieces of pictures that were encoded already."),
+		encodeTime: desc("encode_seconds_total", "Time spent in encoding."),
+		cacheBytes: desc("encode_cache_bytes", "Encoded pieces that are kept."),
+	}
+	for _, mode := range []token.Mode{token.View, token.Operate} {
+		m.sessions.WithLabelValues(string(mode))
+	}
+	for _, cause := range []string{"start", "connect", "lost"} {
+		m.failures.WithLabelValues(cause)
+	}
+	for _, direction := range []string{"sent", "received"} {
+		m.bytes.WithLabelValues(direction)
+	}
+	return m
+}
+
+// failure counts a console that failed; cause is when.
+func (m *metrics) failure(cause string) { m.failures.WithLabelValues(cause).Inc() }
+
+// refuse counts a request that was refused.
+func (m *metrics) refuse(cause string) { m.refused.WithLabelValues(cause).Inc() }
+
+func (m *metrics) vectors() []prometheus.Collector {
+	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures}
+}
+
+func (m *metrics) descs() []*prometheus.Desc {
+	return []*prometheus.Desc{
+		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
+	}
+}
+
+// Describe is prometheus.Collector's.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, v := range m.vectors() {
+		v.Describe(ch)
+	}
+	for _, d := range m.descs() {
+		ch <- d
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, v := range m.vectors() {
+		v.Collect(ch)
+	}
+	var sum rfb.Stats
+	var states [len(stateNames)]int
+	viewers := 0
+	for _, c := range m.s.consoles {
+		st := c.Status()
+		states[st.State]++
+		viewers += st.Viewers
+		addStats(&sum, c.Stats())
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	total := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v)
+	}
+	for state, n := range states {
+		gauge(m.consoles, float64(n), stateNames[state])
+	}
+	gauge(m.viewers, float64(viewers))
+	total(m.frames, float64(sum.Frames))
+	total(m.updates, float64(sum.Updates))
+	total(m.rects, float64(sum.Rects))
+	total(m.encodes, float64(sum.EncodeCalls))
+	total(m.hits, float64(sum.CacheHits))
+	total(m.encodeTime, sum.EncodeTime.Seconds())
+	gauge(m.cacheBytes, float64(sum.CacheBytes))
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ironglass/ironglass/proxy/token"
+)
+
+// nodeView is a node in GET /v1/nodes.
+type nodeView struct {
+	Name    string    `json:"name"`
+	UUID    string    `json:"uuid"`
+	Kind    string    `json:"kind"`
+	Enabled bool      `json:"console_enabled"`
+	State   string    `json:"state"`
+	Since   time.Time `json:"since"`
+	Reason  string    `json:"reason"`
+	// RetryAt is null while no retry is due.
+	RetryAt *time.Time `json:"retry_at"`
+	Viewers int        `json:"viewers"`
+	Width   int        `json:"width"`
+	Height  int        `json:"height"`
+}
+
+func viewNode(c *Console) nodeView {
+	st := c.Status()
+	v := nodeView{
+		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
+		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
+		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
+	}
+	if !st.RetryAt.IsZero() {
+		at := st.RetryAt.UTC()
+		v.RetryAt = &at
+	}
+	return v
+}
+
+// listNodes is GET /v1/nodes.
+func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
+	nodes := make([]nodeView, 0, len(s.consoles))
+	for _, c := range s.consoles {
+		nodes = append(nodes, viewNode(c))
+	}
+	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})
+}
+
+// consoleInfo is how a console is reached, as Ironic says it.
+type consoleInfo struct {
+	Type string `json:"type"`
+	URL  string `json:"url"`
+}
+
+// consoleView is GET /v1/nodes/{id}/states/console.
+type consoleView struct {
+	Enabled bool         `json:"console_enabled"`
+	Info    *consoleInfo `json:"console_info"`
+}
+
+// getConsole is GET /v1/nodes/{id}/states/console: whether there is a console
+// and an address that opens it, with a new token in it.
+func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+	if !c.Status().Enabled {
+		respondJSON(w, http.StatusOK, consoleView{})
+		return
+	}
+	t, p := s.issue(r, c, token.Operate, s.cfg.TokenTTL)
+	if p != nil {
+		respondProblem(w, p)
+		return
+	}
+	respondJSON(w, http.StatusOK, consoleView{Enabled: true, Info: &consoleInfo{Type: "vnc", URL: t.URL}})
+}
+
+// putConsole is PUT /v1/nodes/{id}/states/console.
+func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+	var body struct {
+		Enabled *bool `json:"enabled"`
+	}
+	if p := readJSON(w, r, s.cfg.Limits.BodyBytes, &body); p != nil {
+		respondProblem(w, p)
+		return
+	}
+	switch {
+	case body.Enabled == nil:
+		respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "enabled" is missing; it must be true or false.`))
+		return
+	case *body.Enabled:
+		c.Enable()
+	default:
+		err := c.Disable("It was switched off through the API.")
+		if errors.Is(err, ErrClosed) {
+			respondProblem(w, newProblem(http.StatusServiceUnavailable, "closing", "The service is going down."))
+			return
+		}
+		if err != nil {
+			// The console is off all the same.
+			c.log.Error("revocation not saved", "error", err)
+		}
+	}
+	c.log.Info("console switched", "enabled", *body.Enabled, "remote", r.RemoteAddr)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// tokenView is the answer to POST /v1/nodes/{id}/console/tokens.
+type tokenView struct {
+	Token        string     `json:"token"`
+	URL          string     `json:"url"`
+	WebsocketURL string     `json:"websocket_url"`
+	ExpiresAt    time.Time  `json:"expires_at"`
+	Mode         token.Mode `json:"mode"`
+}
+
+// postToken is POST /v1/nodes/{id}/console/tokens.
+func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) {
+	var body struct {
+		Mode *string `json:"mode"`
+		TTL  *string `json:"ttl"`
+	}
+	if p := readJSON(w, r, s.cfg.Limits.BodyBytes, &body); p != nil {
+		respondProblem(w, p)
+		return
+	}
+	mode, ttl := token.Operate, s.cfg.TokenTTL
+	if body.Mode != nil {
+		m, err := token.ParseMode(*body.Mode)
+		if err != nil {
+			respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "mode" is neither "view" nor "operate".`))
+			return
+		}
+		mode = m
+	}
+	if body.TTL != nil {
+		d, err := time.ParseDuration(*body.TTL)
+		if err != nil || d < time.Second {
+			respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "ttl" must be a duration of a second or more, such as "10m".`))
+			return
+		}
+		if most := s.cfg.Limits.TokenTTL; most > 0 && d > most {
+			respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "ttl" may be %v at most.`, most))
+			return
+		}
+		ttl = d
+	}
+	if !c.Status().Enabled {
+		respondProblem(w, newProblem(http.StatusConflict, "disabled",
+			`The console of %q is switched off. Switch it on with PUT /v1/nodes/%s/states/console {"enabled":true}.`,
+			c.node.Name, url.PathEscape(c.node.Name)))
+		return
+	}
+	t, p := s.issue(r, c, mode, ttl)
+	if p != nil {
+		respondProblem(w, p)
+		return
+	}
+	respondJSON(w, http.StatusCreated, t)
+}
+
+// issue makes a token and the addresses that hold it.
+func (s *Service) issue(r *http.Request, c *Console, mode token.Mode, ttl time.Duration) (tokenView, *problem) {
+	text, claims, err := s.cfg.Tokens.Issue(c.node.Name, mode, ttl, time.Now())
+	if err != nil {
+		c.log.Error("no token issued", "error", err)
+		return tokenView{}, newProblem(http.StatusInternalServerError, "internal", "The token could not be made.")
+	}
+	c.log.Info("token issued", "token_id", claims.ID, "mode", mode, "expires", claims.Expires, "remote", r.RemoteAddr)
+	base := s.base(r)
+	q := url.Values{"token": {text}}.Encode()
+	page, socket := *base, *base
+	page.Path, page.RawQuery = base.Path+"/vnc_auto.html", q
+	socket.Path, socket.RawQuery = base.Path+"/websockify", q
+	socket.Scheme = map[string]string{"http": "ws", "https": "wss"}[base.Scheme]
+	return tokenView{
+		Token: text, URL: page.String(), WebsocketURL: socket.String(), ExpiresAt: claims.Expires, Mode: mode,
+	}, nil
+}
+
+// base is the address of the service, without a slash at its end.
+func (s *Service) base(r *http.Request) *url.URL {
+	if s.public != nil {
+		return s.public
+	}
+	u := &url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	return u
+}

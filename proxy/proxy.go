@@ -1,0 +1,326 @@
+// Package proxy is where people meet a console: pages, an API and websockets
+// over HTTP in front of one Console per node.
+//
+// A Console ends the RFB session on both sides. Towards the node it is an RFB
+// client, of which there is one however many people look; towards people it
+// is an RFB server, whose picture is the node's, or a painted notice that
+// says what is going on while there is none.
+//
+// The package starts nothing by itself: what makes a node's console run is
+// behind the Backend interface.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/ironglass/ironglass/proxy/token"
+)
+
+// Backend makes one node's console run. A Console calls Start and Explain one
+// at a time, never Start while Stop runs.
+type Backend interface {
+	// Start makes the console run and returns how to reach its RFB server,
+	// and the epoch of what runs, which differs between two starts of it.
+	// Where it runs already that is returned at once. phase is told what is
+	// being waited for, in a few words for a person, and may be called from
+	// any goroutine until Start returns. When ctx ends nothing is left half
+	// started. The error is shown to people as it is: it names what failed
+	// and what to do, and holds no secret.
+	Start(ctx context.Context, phase func(string)) (dial func(context.Context) (net.Conn, error), epoch string, err error)
+	// Stop ends it and returns when it is gone. What does not run is no error.
+	Stop(ctx context.Context) error
+	// Explain says in one line why it ended, "" where that is not known.
+	Explain(ctx context.Context) string
+}
+
+// Node is a machine that has a console.
+type Node struct {
+	// Name identifies the node to people, in addresses and in tokens.
+	Name string
+	// UUID identifies it too, where it is not empty.
+	UUID string
+	// Kind says in a word what makes the console, for display.
+	Kind string
+	// Width and Height are the size in pixels of what is painted before the
+	// console's own size is known; 0 is 1280x1024.
+	Width, Height int
+	// Backend makes the console run.
+	Backend Backend
+}
+
+// Limits bound what people can ask for. Zero is the default, negative is no
+// limit.
+type Limits struct {
+	// Sessions is the number of viewers altogether; default 4096.
+	Sessions int
+	// SessionsPerSource is the number of viewers from one network address;
+	// default 2048, because a reverse proxy is one address too.
+	SessionsPerSource int
+	// SessionsPerToken is the number of viewers with one token; default 256.
+	SessionsPerToken int
+	// MessageBytes is the size of one websocket message from a viewer;
+	// default 1 MiB.
+	MessageBytes int64
+	// BodyBytes is the size of a request's body; default 64 KiB.
+	BodyBytes int64
+	// TokenTTL is the longest lifetime that a token may be asked for; default
+	// 24 hours.
+	TokenTTL time.Duration
+	// HandshakeTimeout ends a viewer that has not finished the RFB handshake;
+	// default 10 s.
+	HandshakeTimeout time.Duration
+	// WriteTimeout ends a viewer that takes nothing for so long; default 60 s.
+	WriteTimeout time.Duration
+	// Ping is the time between two websocket pings; a viewer that answers
+	// none of two in a row is gone. Default 30 s.
+	Ping time.Duration
+}
+
+// Config is how a Service behaves. It must not change once New has it.
+type Config struct {
+	// Nodes are the machines; their names and UUIDs must differ.
+	Nodes []Node
+	// PublicURL is where browsers reach the service, such as
+	// https://console.example.net or https://example.net/console. Where it is
+	// empty, addresses are made from the request's Host.
+	PublicURL string
+	// Page holds the files that browsers load: index.html for "/",
+	// console.html for the console page under its three names, error.html (a
+	// template with Status, Title and Detail), and what those refer to.
+	Page fs.FS
+	// PagePolicy is the Content-Security-Policy of the files in Page; default
+	// is their own origin alone.
+	PagePolicy string
+	// FrameAncestors lists the origins that may show the console page in a
+	// frame, as in https://horizon.example.net; nil is all of them.
+	FrameAncestors []string
+	// Tokens issues and checks the tokens that open consoles.
+	Tokens *token.Authority
+	// TokenTTL is the lifetime of a token that is not asked for with another;
+	// 0 is 10 minutes.
+	TokenTTL time.Duration
+	// APIToken is the bearer credential of the API. Where it is empty the API
+	// is open, and the service must listen on loopback addresses only, which
+	// the caller checks. Requests must then also name a loopback address or
+	// PublicURL's host.
+	APIToken string
+	// AllowedOrigins lists the origins, beside the service's own, from which
+	// pages may open websockets.
+	AllowedOrigins []string
+	// Linger is how long a console's session goes on after the last viewer;
+	// 0 is a minute, negative is no longer than it takes a browser to load
+	// the page again.
+	Linger time.Duration
+	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
+	Ready func(ctx context.Context) error
+	// Log takes what happens; nil discards it. No token is ever logged.
+	Log *slog.Logger
+	// Metrics is where the service registers its metrics and what /metrics
+	// shows; nil is a registry of its own, with the program's and the Go
+	// runtime's figures.
+	Metrics *prometheus.Registry
+	// Limits bound what people can ask for.
+	Limits Limits
+}
+
+// Service is the proxy for a set of nodes. Its methods may be called from any
+// goroutine.
+type Service struct {
+	cfg      Config
+	public   *url.URL // nil where Config has none
+	consoles []*Console
+	byName   map[string]*Console
+	byUUID   map[string]*Console
+	metrics  *metrics
+	sessions sessions
+	page     *page
+	origins  map[string]struct{}
+	pictures chan struct{} // holds a token for each picture being compressed
+
+	life context.Context // ends when Close begins
+	end  context.CancelFunc
+}
+
+// New checks cfg and returns a service whose consoles are all cold. All that
+// is wrong with cfg is in the error. Close must be called in the end.
+func New(cfg Config) (*Service, error) {
+	cfg = cfg.withDefaults()
+	s := &Service{
+		cfg: cfg, byName: make(map[string]*Console), byUUID: make(map[string]*Console),
+		origins:  make(map[string]struct{}),
+		pictures: make(chan struct{}, maxPictures),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	var errs *multierror.Error
+	add := func(err error) {
+		if err != nil {
+			errs = multierror.Append(errs, err)
+		}
+	}
+	add(s.setPublicURL(cfg.PublicURL))
+	add(s.setOrigins(cfg.AllowedOrigins))
+	if cfg.Tokens == nil {
+		add(errors.New("there is no authority for tokens"))
+	}
+	var err error
+	s.page, err = newPage(cfg)
+	add(err)
+	s.sessions.init(cfg.Limits)
+	s.metrics = newMetrics(s)
+	for _, n := range cfg.Nodes {
+		add(s.addNode(n))
+	}
+	if err := errs.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	if err := cfg.Metrics.Register(s.metrics); err != nil {
+		return nil, fmt.Errorf("registering the metrics: %w", err)
+	}
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+		c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	if c.TokenTTL <= 0 {
+		c.TokenTTL = 10 * time.Minute
+	}
+	if c.Linger == 0 {
+		c.Linger = time.Minute
+	}
+	// The RFB server asks for a short time at least, so that a page that is
+	// loaded again finds its console as it left it.
+	c.Linger = max(c.Linger, minLinger)
+	if c.PagePolicy == "" {
+		c.PagePolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+	}
+	l := &c.Limits
+	orDefault(&l.Sessions, 4096)
+	orDefault(&l.SessionsPerSource, 2048)
+	orDefault(&l.SessionsPerToken, 256)
+	orDefault(&l.MessageBytes, 1<<20)
+	orDefault(&l.BodyBytes, 64<<10)
+	orDefault(&l.TokenTTL, 24*time.Hour)
+	orDefault(&l.HandshakeTimeout, 10*time.Second)
+	orDefault(&l.WriteTimeout, time.Minute)
+	orDefault(&l.Ping, 30*time.Second)
+	return c
+}
+
+func orDefault[T int | int64 | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+func (s *Service) setPublicURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return fmt.Errorf("the public URL %q cannot be read: %w", text, err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("the public URL %q is not of the form https://host or https://host/path", text)
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	s.public = u
+	s.origins[origin(u)] = struct{}{}
+	return nil
+}
+
+func (s *Service) setOrigins(list []string) error {
+	var errs *multierror.Error
+	for _, text := range list {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			errs = multierror.Append(errs, fmt.Errorf("the allowed origin %q is not of the form https://host or https://host:port", text))
+			continue
+		}
+		s.origins[origin(u)] = struct{}{}
+	}
+	return errs.ErrorOrNil()
+}
+
+func (s *Service) addNode(n Node) error {
+	switch {
+	case n.Name == "":
+		return errors.New("a node has no name")
+	case strings.ContainsAny(n.Name, "/\x00") || n.Name == "." || n.Name == "..":
+		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
+	case n.Backend == nil:
+		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
+	case s.Console(n.Name) != nil:
+		return fmt.Errorf("two nodes are called %q", n.Name)
+	case n.UUID != "" && s.Console(n.UUID) != nil:
+		return fmt.Errorf("two nodes have the UUID %q", n.UUID)
+	}
+	if n.Width <= 0 || n.Height <= 0 {
+		n.Width, n.Height = 1280, 1024
+	}
+	c := newConsole(n, s)
+	s.consoles = append(s.consoles, c)
+	s.byName[n.Name] = c
+	if n.UUID != "" {
+		s.byUUID[strings.ToLower(n.UUID)] = c
+	}
+	return nil
+}
+
+// Console returns the console of the node with that UUID or name, nil where
+// there is none.
+func (s *Service) Console(id string) *Console {
+	if c := s.byName[id]; c != nil {
+		return c
+	}
+	return s.byUUID[strings.ToLower(id)]
+}
+
+// Consoles returns all consoles in the order of the configuration.
+func (s *Service) Consoles() []*Console { return append([]*Console(nil), s.consoles...) }
+
+// Close tells the viewers, ends their sessions and the consoles' and waits
+// for all that, until ctx ends. What the backends run goes on: the next
+// service finds it, and it ends by itself when nobody asks for it.
+func (s *Service) Close(ctx context.Context) error {
+	s.end()
+	done := make(chan struct{})
+	go s.drain(done)
+	select {
+	case <-done:
+		s.cfg.Metrics.Unregister(s.metrics)
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("ending the sessions: %w", ctx.Err())
+	}
+}
+
+// drain ends when all sessions and consoles have; it then closes done.
+func (s *Service) drain(done chan<- struct{}) {
+	defer close(done)
+	var wg sync.WaitGroup
+	for _, c := range s.consoles {
+		wg.Go(c.close)
+	}
+	wg.Wait()
+	s.sessions.wait()
+}

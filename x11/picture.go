@@ -1,0 +1,148 @@
+package x11
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
+)
+
+// picture reads the screen's pixels, in the best way that works.
+type picture struct {
+	mu     sync.Mutex // guards what follows; held while a view is in use
+	reader reader
+	size   [2]int
+	// trim gives memory back some time after the last look; nil where the
+	// reader has none to give.
+	trim *time.Timer
+}
+
+// reader is one way of reading the screen. The picture's lock is held for
+// every call.
+type reader interface {
+	// name says in the log how pixels are read.
+	name() string
+	// resize takes the screen's size in pixels. After an error the reader is
+	// of no use at this size.
+	resize(width, height int) error
+	// view returns the screen with present pixels inside r.
+	view(r *pixel.Region) (*pixel.Frame, error)
+	// trim gives back memory that the next view brings back by itself.
+	trim()
+	close()
+}
+
+// trimAfter is how long after the last look at the screen its memory is given
+// back: the pages of a mapping count as ours as soon as they are looked at.
+const trimAfter = 3 * time.Second
+
+// largestSide is the largest side of a picture in RFB, in pixels, as
+// rfb.Desktop has it.
+const largestSide = 16384
+
+// openPicture chooses a reader for a screen of this size.
+func (x *Display) openPicture(width, height int) error {
+	if width > largestSide || height > largestSide {
+		return fmt.Errorf("%w: its screen of %dx%d is larger than %dx%d", ErrUnsupported, width, height, largestSide, largestSide)
+	}
+	p := &x.picture
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.chooseLocked(x, width, height)
+}
+
+// chooseLocked takes the first reader that works.
+func (p *picture) chooseLocked(x *Display, width, height int) error {
+	if p.reader != nil {
+		p.reader.close()
+		p.reader = nil
+	}
+	ways := []struct {
+		what string
+		open func(*Display, int, int) (reader, error)
+	}{
+		{"mapped framebuffer", openMapped},
+		{"MIT-SHM", openShared},
+	}
+	if x.cfg.Framebuffer == "" {
+		ways = ways[1:]
+	}
+	for _, way := range ways {
+		r, err := way.open(x, width, height)
+		if err != nil {
+			x.log.Warn("reading the screen in a slower way", "not", way.what, "error", err)
+			continue
+		}
+		p.reader = r
+		break
+	}
+	if p.reader == nil {
+		p.reader = newPlain(x, width, height)
+	}
+	p.size = [2]int{width, height}
+	return nil
+}
+
+// resize follows the screen's size.
+func (p *picture) resize(x *Display, width, height int) error {
+	if width > largestSide || height > largestSide {
+		return fmt.Errorf("%w: its screen of %dx%d is larger than %dx%d", ErrUnsupported, width, height, largestSide, largestSide)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size == [2]int{width, height} {
+		return nil
+	}
+	p.size = [2]int{width, height}
+	if p.reader == nil {
+		return ErrLost // closed
+	}
+	if err := p.reader.resize(width, height); err != nil {
+		x.log.Warn("choosing how to read the screen anew", "width", width, "height", height, "error", err)
+		return p.chooseLocked(x, width, height)
+	}
+	return nil
+}
+
+// Grab implements rfb.Source.
+func (x *Display) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
+	p := &x.picture
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reader == nil {
+		return x.lost(ErrLost) // closed
+	}
+	view, err := p.reader.view(r)
+	if err != nil {
+		return x.lost(fmt.Errorf("reading the screen: %w", err))
+	}
+	use(view)
+	if p.trim == nil {
+		p.trim = time.AfterFunc(trimAfter, p.trimNow)
+	} else {
+		p.trim.Reset(trimAfter)
+	}
+	return nil
+}
+
+// trimNow is called by the timer, once after the last look.
+func (p *picture) trimNow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reader != nil {
+		p.reader.trim()
+	}
+}
+
+func (p *picture) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trim != nil {
+		p.trim.Stop()
+	}
+	if p.reader != nil {
+		p.reader.close()
+		p.reader = nil
+	}
+}
