@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -171,6 +172,7 @@ func (y *typing) tap(sym, code uint32) {
 const (
 	symShift   = 0xffe1
 	symControl = 0xffe3
+	symAlt     = 0xffe9
 	symTab     = 0xff09
 	symF1      = 0xffbe
 )
@@ -382,20 +384,27 @@ func TestReleases(t *testing.T) {
 	})
 }
 
+// layout loads a layout by setxkbmap and waits until the key has the symbol
+// that shows it.
+func (y *typing) layout(key xproto.Keycode, sym xproto.Keysym, args ...string) {
+	y.t.Helper()
+	cmd := exec.Command("setxkbmap", append([]string{"-display", y.x.cfg.Display}, args...)...)
+	cmd.Env = append(os.Environ(), "XAUTHORITY="+y.x.cfg.Auth)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		y.t.Fatalf("setxkbmap: %v: %s", err, out)
+	}
+	y.eventually("the layout", func() bool {
+		m, err := xproto.GetKeyboardMapping(y.p.c.Conn, key, 1).Reply()
+		y.p.must(err)
+		return m.Keysyms[0] == sym
+	})
+}
+
 // The layout may change while a viewer types.
 func TestLayoutChange(t *testing.T) {
 	y := startTyping(t, nil)
 	y.typed("z@€ö")
-	cmd := exec.Command("setxkbmap", "-display", y.x.cfg.Display, "de")
-	cmd.Env = append(os.Environ(), "XAUTHORITY="+y.x.cfg.Auth)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("setxkbmap: %v: %s", err, out)
-	}
-	y.eventually("the layout", func() bool {
-		m, err := xproto.GetKeyboardMapping(y.p.c.Conn, 29, 1).Reply()
-		y.p.must(err)
-		return m.Keysyms[0] == 'z'
-	})
+	y.layout(29, 'z', "de")
 	y.typed(everyKey)
 	y.typed("zZyYöÖäß@€{[]}\\~|µ²³éж")
 	y.key(true, symShift, 0)
@@ -405,4 +414,62 @@ func TestLayoutChange(t *testing.T) {
 	y.typed("öÖaAé@1ßµ")
 	y.tap(symCapsLock, 0)
 	y.typed("ß?")
+}
+
+// serverKeys are the keys that a usual layout makes commands to the X server
+// while Control and Alt are held: with their symbols and keycodes.
+func serverKeys() map[uint32]int {
+	keys := map[uint32]int{0xffaa: 63, 0xffad: 82, 0xffab: 86, 0xffaf: 106, 0xff08: 22} // the keypad's * - + /, BackSpace
+	for i := range 10 {
+		keys[symF1+uint32(i)] = 67 + i
+	}
+	keys[symF1+10], keys[symF1+11] = 95, 96
+	return keys
+}
+
+// On a server of our own no key is kept from the program, also after another
+// layout was loaded, and the keys are otherwise what they were.
+func TestOwnServerKeepsNoKeys(t *testing.T) {
+	y := startTyping(t, func(c *Config) { c.OwnServer = true })
+	const held = xproto.ModMaskControl | xproto.ModMask1
+	check := func(layout string) {
+		t.Helper()
+		for sym, code := range serverKeys() {
+			y.key(true, symControl, 0x1d)
+			y.key(true, symAlt, 0x38)
+			y.tap(sym, 0)
+			y.key(false, symAlt, 0x38)
+			y.key(false, symControl, 0x1d)
+			y.tap(sym, 0)
+			for _, state := range []uint16{held, 0} {
+				if k := y.nextText(); k.sym != sym || k.keycode != code || k.state != state {
+					t.Errorf("%s: xev saw %v, want %s with state %#x and keycode %d", layout, k, keysym.Name(sym), state, code)
+				}
+			}
+		}
+		// The keypad still heeds Num Lock.
+		y.tap(symNumLock, 0)
+		for _, sym := range []uint32{0xffb1, 0xffab, 0xff9c} { // KP_1, KP_Add, KP_End
+			y.tap(sym, 0)
+			if k := y.nextText(); k.sym != sym {
+				t.Errorf("%s, Num Lock on: xev saw %v, want %s", layout, k, keysym.Name(sym))
+			}
+		}
+		y.tap(symNumLock, 0)
+		y.typed("aA1!*+-/")
+	}
+	check("the server's own layout")
+	y.layout(29, 'z', "de", "-option", "terminate:ctrl_alt_bksp")
+	check("another layout")
+}
+
+// A server that others use as well keeps its keyboard.
+func TestOthersServerKeepsItsMapping(t *testing.T) {
+	y := startTyping(t, nil)
+	const switchVT2 = 0x1008fe02
+	m, err := xproto.GetKeyboardMapping(y.p.c.Conn, 68, 1).Reply()
+	y.p.must(err)
+	if !slices.Contains(m.Keysyms, switchVT2) {
+		t.Errorf("F2 has the symbols %x, want %x among them", m.Keysyms, switchVT2)
+	}
 }

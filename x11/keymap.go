@@ -49,17 +49,35 @@ const (
 	levelCount        = 8
 )
 
+// askMapping asks for the symbols of all keys. Where the server is our own, no
+// key is left to it.
+func (x *Display) askMapping() (*xproto.GetKeyboardMappingReply, error) {
+	first, last := x.setup.MinKeycode, x.setup.MaxKeycode
+	ask := func() (*xproto.GetKeyboardMappingReply, error) {
+		r, err := xproto.GetKeyboardMapping(x.conn.Conn, first, byte(last-first+1)).Reply()
+		if err != nil {
+			return nil, fmt.Errorf("asking for the keyboard's mapping: %w", err)
+		}
+		return r, nil
+	}
+	mapping, err := ask()
+	if err != nil || !x.cfg.OwnServer {
+		return mapping, err
+	}
+	if changed, err := x.freeKeys(mapping); err != nil || !changed {
+		return mapping, err
+	}
+	return ask()
+}
+
 // loadKeymap asks the server for its mapping.
 func (x *Display) loadKeymap() (*keymap, error) {
-	c := x.conn.Conn
 	first, last := x.setup.MinKeycode, x.setup.MaxKeycode
-	mappingCookie := xproto.GetKeyboardMapping(c, first, byte(last-first+1))
-	modifierCookie := xproto.GetModifierMapping(c)
-	mapping, err := mappingCookie.Reply()
+	mapping, err := x.askMapping()
 	if err != nil {
-		return nil, fmt.Errorf("asking for the keyboard's mapping: %w", err)
+		return nil, err
 	}
-	modifiers, err := modifierCookie.Reply()
+	modifiers, err := xproto.GetModifierMapping(x.conn.Conn).Reply()
 	if err != nil {
 		return nil, fmt.Errorf("asking for the modifiers: %w", err)
 	}

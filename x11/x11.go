@@ -54,6 +54,11 @@ type Config struct {
 	// Width and Height, where not zero, are the size in pixels that Open
 	// gives the screen through RANDR.
 	Width, Height int
+	// OwnServer says that the X server is there for this program alone, so
+	// that its keyboard may be changed: keys that it keeps to itself while
+	// modifiers are held, such as Ctrl+Alt+F2, are made to reach programs,
+	// whatever layout is loaded.
+	OwnServer bool
 	// ViewOnly drops all input.
 	ViewOnly bool
 	// Keys says what decides about a key.

@@ -13,7 +13,7 @@ say() {
 	exit 1
 }
 
-qemu=qemu-system-x86_64
+qemu="qemu-system-x86_64"
 command -v "$qemu" >/dev/null ||
 	say "QEMU is not installed: apt-get install qemu-system-x86 qemu-system-gui ipxe-qemu seabios"
 

@@ -156,6 +156,7 @@ func (m *Manager) message(ev xproto.ClientMessageEvent) {
 			}
 		}
 		m.fit(w)
+		m.keep()
 		m.setState(w)
 	}
 }

@@ -5,11 +5,13 @@
 package kiosk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/ironglass/ironglass/x11/xconn"
 	"github.com/jezek/xgb"
@@ -22,6 +24,9 @@ type Config struct {
 	Display string
 	// Auth is the X authority file; empty is $XAUTHORITY or ~/.Xauthority.
 	Auth string
+	// Keep is how long the picture of the last window stays when that is
+	// gone; default 3 s, negative is not at all.
+	Keep time.Duration
 	// Log takes what happens; nil is discarded.
 	Log *slog.Logger
 }
@@ -47,6 +52,7 @@ type Manager struct {
 	active  xproto.Window // the window that has the keyboard
 	// wanted is to have the keyboard as soon as the server's time is known.
 	wanted xproto.Window
+	keeper keeper
 	// aside says that another window manager runs, so we only look on.
 	aside bool
 
@@ -78,6 +84,9 @@ func Start(ctx context.Context, cfg Config) (*Manager, error) {
 		log: cfg.Log, conn: conn, mapped: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), lost: make(chan struct{}), done: make(chan struct{}),
 	}
+	m.keeper.keep = cmp.Or(cfg.Keep, 3*time.Second)
+	m.keeper.end = time.NewTimer(time.Hour)
+	m.keeper.end.Stop()
 	go m.receive()
 	stop := context.AfterFunc(ctx, conn.Close)
 	err = m.takeOver()
@@ -136,10 +145,14 @@ func (m *Manager) receive() {
 // manage handles the events until the connection ends.
 func (m *Manager) manage() {
 	defer close(m.done)
+	defer m.keeper.end.Stop()
 	for {
 		select {
 		case <-m.lost:
 			return
+		case <-m.keeper.end.C:
+			m.letGo()
+			continue
 		case <-m.wake:
 		}
 		m.mu.Lock()
@@ -184,6 +197,9 @@ func (m *Manager) takeOver() error {
 		return err
 	}
 	m.arrow()
+	if err := m.makeKeeper(); err != nil {
+		return err
+	}
 	return m.adopt()
 }
 
@@ -225,7 +241,7 @@ func (m *Manager) adopt() error {
 
 // handle handles one event.
 func (m *Manager) handle(ev xgb.Event) {
-	if ev, ok := ev.(xproto.MapNotifyEvent); ok && ev.Window != m.check {
+	if ev, ok := ev.(xproto.MapNotifyEvent); ok && ev.Window != m.check && ev.Window != m.keeper.id {
 		select {
 		case m.mapped <- struct{}{}:
 		default:
@@ -247,9 +263,11 @@ func (m *Manager) handle(ev xgb.Event) {
 		if ev.Window == m.root && (int(ev.Width) != m.width || int(ev.Height) != m.height) {
 			m.width, m.height = int(ev.Width), int(ev.Height)
 			m.announceSize()
+			m.resizeKeeper()
 			for _, w := range m.windows {
 				m.fit(w)
 			}
+			m.keep()
 		}
 	case xproto.PropertyNotifyEvent:
 		m.property(ev)

@@ -57,6 +57,7 @@ func (m *Manager) add(id xproto.Window) {
 	m.setState(w)
 	m.frameExtents(id)
 	m.setProperty(id, "WM_STATE", m.atoms["WM_STATE"], 1, 0) // NormalState, no icon
+	m.keep()
 	xproto.MapWindow(c, id)
 	m.announceClients()
 	m.raise(w)
@@ -74,6 +75,7 @@ func (m *Manager) remove(id xproto.Window) {
 	xproto.DeleteProperty(m.conn.Conn, id, m.atoms["WM_STATE"])
 	xproto.DeleteProperty(m.conn.Conn, id, m.atoms["_NET_WM_STATE"])
 	m.announceClients()
+	m.keep()
 	if m.active == id || m.wanted == id {
 		m.focusTop()
 	}
@@ -238,6 +240,7 @@ func (m *Manager) property(ev xproto.PropertyNotifyEvent) {
 		w.fullscreen = fullscreen // by message only, once it is mapped
 		if w.dialogue != before.dialogue || w.most != before.most {
 			m.fit(w)
+			m.keep()
 			m.setState(w)
 		}
 	}

@@ -200,7 +200,7 @@ func (l *life) serverDone() <-chan struct{} {
 func (l *life) connect(ctx context.Context, width, height int) error {
 	cfg := x11.Config{Display: l.name, Auth: l.auth, Framebuffer: l.fb, ViewOnly: l.cfg.ViewOnly, Log: l.log}
 	if l.xserver != nil {
-		cfg.Width, cfg.Height = width, height
+		cfg.Width, cfg.Height, cfg.OwnServer = width, height, true
 	}
 	d, err := x11.Open(ctx, cfg)
 	if err != nil {

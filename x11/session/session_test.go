@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,10 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jezek/xgb/xproto"
 	"go.uber.org/goleak"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/x11/xconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -185,14 +188,25 @@ func (r *running) sees() {
 	eventually(r.t, "the terminal in the picture", func() bool { return r.corner() == colour })
 }
 
+// dimmed is what a notice makes of colour. Over a black screen its ground is
+// another one.
+const dimmed = 0x14202c
+
 // seesNotice waits until the viewer sees something else over the dimmed
 // terminal.
 func (r *running) seesNotice() {
 	r.t.Helper()
-	eventually(r.t, "a notice over the dimmed terminal", func() bool {
-		c := r.corner()
-		return c != colour && c>>16 > 0 && c>>16 < 0x24 && c&0xff > c>>16
-	})
+	eventually(r.t, "a notice over the dimmed terminal", func() bool { return r.corner() == dimmed })
+}
+
+// display is the name of the display that was started last.
+func (r *running) display() string {
+	r.t.Helper()
+	all := regexp.MustCompile(`msg="Xvfb is ready" display=(:\d+)`).FindAllStringSubmatch(r.log.String(), -1)
+	if len(all) == 0 {
+		r.t.Fatal("no display was started")
+	}
+	return all[len(all)-1][1]
 }
 
 // logged waits until the log has all of texts on one line.
@@ -312,10 +326,18 @@ func TestXServerKilled(t *testing.T) {
 	if err := os.Remove(filepath.Join(path, "Xvfb")); err != nil {
 		t.Fatal(err)
 	}
+	display := r.display()
 	kill(t, child(t, "Xvfb"))
 	r.seesNotice()
 	r.logged("the display is lost", "signal: killed")
 	r.logged("the display is lost", "Xvfb is not installed")
+	// By now what the first one left behind is gone, unless somebody else's
+	// server has taken the number over, and the socket with it.
+	if c, err := net.Dial("unix", "/tmp/.X11-unix/X"+display[1:]); err == nil {
+		c.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket of the killed X server: %v", err)
+	}
 	if err := os.Symlink(xvfb, filepath.Join(path, "Xvfb")); err != nil {
 		t.Fatal(err)
 	}
@@ -392,6 +414,29 @@ func TestMissingProgramAtTheStart(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := New(Config{}); !errors.Is(err, ErrNoProgram) || !strings.HasPrefix(err.Error(), "Xvfb is not installed") {
 		t.Errorf("error %q, want that Xvfb is not installed", err)
+	}
+}
+
+// Viewers see what a client showed last until the notice of its end comes, and
+// below that, and at no time the black screen that it leaves.
+func TestTheLastPictureStays(t *testing.T) {
+	file := script(t, "exec xterm -geometry 300x100+0+0 -b 0 -bw 0 -bg '"+fmt.Sprintf("#%06x", colour)+"' -e sh -c '"+endless+"'\n")
+	r := run(t, Config{Command: []string{file}})
+	r.watch()
+	r.sees()
+	if err := os.Remove(file); err != nil { // so that the notice stays
+		t.Fatal(err)
+	}
+	kill(t, child(t, "xterm"))
+	for deadline := time.Now().Add(long); ; {
+		switch c := r.corner(); {
+		case c == dimmed:
+			return
+		case c != colour:
+			t.Fatalf("the viewer sees %06x", c)
+		case time.Now().After(deadline):
+			t.Fatal("no notice comes")
+		}
 	}
 }
 
@@ -477,4 +522,35 @@ func TestStopWithAnXServerThatHangs(t *testing.T) {
 	}
 	r.result <- nil
 	r.logged("Xvfb does not end; killing it")
+}
+
+// The session's own X server keeps no keys from the client.
+func TestKeysOfTheOwnServer(t *testing.T) {
+	r := run(t, Config{Command: terminal(endless)})
+	r.watch()
+	r.sees()
+	auth, err := filepath.Glob(filepath.Join(r.dir, "*", "Xauthority"))
+	if err != nil || len(auth) != 1 {
+		t.Fatalf("the cookie is in %v, %v", auth, err)
+	}
+	c, err := xconn.Dial(t.Context(), r.display(), auth[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		c.Close()
+		for ev, err := c.WaitForEvent(); ev != nil || err != nil; ev, err = c.WaitForEvent() {
+		}
+	}()
+	m, err := xproto.GetKeyboardMapping(c.Conn, 68, 1).Reply()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const f2 = 0xffbf
+	for _, sym := range m.Keysyms {
+		if sym != f2 && sym != 0 {
+			t.Errorf("F2 has the symbols %x", m.Keysyms)
+			break
+		}
+	}
 }

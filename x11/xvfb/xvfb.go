@@ -111,8 +111,8 @@ type Server struct {
 
 	cfg    Config
 	cmd    *exec.Cmd
-	dir    string // of the framebuffer and the cookie
-	stderr tail
+	dir    string      // of the framebuffer and the cookie
+	stderr *tail       // what it says
 	socket os.FileInfo // of the display's socket file, nil where there is none
 
 	done chan struct{} // closed by run when the process has ended
@@ -161,6 +161,11 @@ func (s *Server) launch(ctx context.Context, program string) error {
 		return fmt.Errorf("starting Xvfb: %w", err)
 	}
 	defer func() { _ = numberR.Close() }()
+	var stderrW *os.File
+	if s.stderr, stderrW, err = newTail(); err != nil {
+		_ = numberW.Close()
+		return fmt.Errorf("starting Xvfb: %w", err)
+	}
 	s.cmd = exec.Command(program, append([]string{
 		"-displayfd", "3", // the first free display, found by binding it
 		"-screen", "0", fmt.Sprintf("%dx%dx%d", s.cfg.MaxWidth, s.cfg.MaxHeight, s.cfg.Depth),
@@ -172,8 +177,7 @@ func (s *Server) launch(ctx context.Context, program string) error {
 		"-dpi", "96",
 	}, s.cfg.Args...)...)
 	s.cmd.ExtraFiles = []*os.File{numberW}
-	s.cmd.Stderr = &s.stderr
-	s.cmd.WaitDelay = time.Second // for helpers of the server that keep stderr open
+	s.cmd.Stderr = stderrW
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{
 		// Should we be killed the server ends by itself, and a server that
 		// was asked to end removes its socket.
@@ -185,7 +189,9 @@ func (s *Server) launch(ctx context.Context, program string) error {
 	go s.run(started)
 	err = <-started
 	_ = numberW.Close()
+	_ = stderrW.Close()
 	if err != nil {
+		_ = s.stderr.r.Close()
 		return fmt.Errorf("starting Xvfb: %w", err)
 	}
 	number, err := s.readNumber(ctx, numberR)
@@ -198,11 +204,18 @@ func (s *Server) launch(ctx context.Context, program string) error {
 		_ = s.Stop()
 		return fmt.Errorf("starting Xvfb: %w", err)
 	}
+	// Until now it complained of display numbers in use, which would be taken
+	// for the reason of its end.
+	s.stderr.forget()
 	s.Display = ":" + strconv.Itoa(number)
-	s.socket, _ = os.Stat(s.socketPath())
+	s.socket, _ = os.Lstat(s.socketPath())
 	s.cfg.Log.Info("Xvfb is ready", "display", s.Display, "pid", s.cmd.Process.Pid)
 	return nil
 }
+
+// lastWords is how long what the server said is waited for after its end,
+// where a helper of it (xkbcomp) keeps the pipe open.
+const lastWords = time.Second
 
 // run starts the process and waits for its end. The kernel sends the parent
 // death signal when the thread that started a process ends, not when the
@@ -215,8 +228,11 @@ func (s *Server) run(started chan<- error) {
 		started <- err
 		return
 	}
+	go s.stderr.read()
 	started <- nil
 	err := s.cmd.Wait()
+	_ = s.stderr.r.SetReadDeadline(time.Now().Add(lastWords)) // a pipe can have one
+	<-s.stderr.ended
 	if said := s.stderr.String(); said != "" {
 		s.err = fmt.Errorf("the X server Xvfb ended (%s) saying: %s", s.cmd.ProcessState, said)
 	} else {
@@ -312,9 +328,7 @@ func (s *Server) socketPath() string { return "/tmp/.X11-unix/X" + strings.TrimP
 // names it, and the files of its directory.
 func (s *Server) cleanUp() error {
 	if s.Display != "" {
-		// Another server may have taken the number over since, so only the
-		// very socket that was ours goes.
-		if now, err := os.Stat(s.socketPath()); err == nil && s.socket != nil && os.SameFile(now, s.socket) {
+		if now, err := os.Lstat(s.socketPath()); err == nil && s.ours(now) {
 			_ = os.Remove(s.socketPath())
 		}
 		lock := "/tmp/.X" + strings.TrimPrefix(s.Display, ":") + "-lock"
@@ -323,6 +337,13 @@ func (s *Server) cleanUp() error {
 		}
 	}
 	return s.removeFiles()
+}
+
+// ours reports whether a socket file is the one that this server made. Another
+// server may have taken the number over since, and the file system may have
+// given its socket the number of the file that was ours, but not its time.
+func (s *Server) ours(file os.FileInfo) bool {
+	return s.socket != nil && os.SameFile(file, s.socket) && file.ModTime().Equal(s.socket.ModTime())
 }
 
 func (s *Server) removeFiles() error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +76,7 @@ func gone(t *testing.T, s *Server) {
 	number := strings.TrimPrefix(s.Display, ":")
 	for _, file := range []string{"/tmp/.X11-unix/X" + number, s.Auth, s.Framebuffer} {
 		if st, err := os.Lstat(file); err == nil {
-			if s.socket != nil && file == s.socketPath() && !os.SameFile(st, s.socket) {
+			if file == s.socketPath() && !s.ours(st) {
 				continue // another server took the number over already
 			}
 			t.Errorf("%s is left", file)
@@ -297,18 +298,89 @@ func TestEndsWithItsParent(t *testing.T) {
 }
 
 func TestTail(t *testing.T) {
-	var b tail
-	for i := range 5000 {
-		_, _ = fmt.Fprintf(&b, "(EE) line %d\n(EE) \n", i)
+	b, w, err := newTail()
+	if err != nil {
+		t.Fatal(err)
 	}
+	go b.read()
+	say := func(text string) {
+		t.Helper()
+		if _, err := w.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Whatever was said before is forgotten, read already or not.
+	for i := range 300 {
+		say(fmt.Sprintf("early %d\n", i))
+		b.forget()
+		if got := b.String(); got != "" {
+			t.Fatalf("%q is not forgotten", got)
+		}
+	}
+	for i := range 5000 {
+		say(fmt.Sprintf("(EE) line %d\n(EE) \n", i))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-b.ended
 	if got, want := b.String(), "line 4997; line 4998; line 4999"; got != want {
 		t.Errorf("%q", got)
 	}
 	if len(b.b) > tailSize {
 		t.Errorf("%d bytes are kept", len(b.b))
 	}
-	_, _ = b.Write(make([]byte, 3*tailSize))
-	if len(b.b) > tailSize {
-		t.Errorf("%d bytes are kept", len(b.b))
+	b.forget() // after the end nothing is left to forget, and no harm done
+}
+
+// What a server said about display numbers that are in use is not why it
+// ended later.
+func TestLastWords(t *testing.T) {
+	first := start(t, Config{Width: 64, Height: 48})
+	_ = first // holds a number, so that the second one has something to say
+	s := start(t, Config{Width: 64, Height: 48})
+	if err := syscall.Kill(s.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Wait(); err == nil || !strings.Contains(err.Error(), "killed") || strings.Contains(err.Error(), "saying") {
+		t.Errorf("the reason is %v", err)
+	}
+	// What it says when it fails is.
+	script := filepath.Join(t.TempDir(), "server")
+	const text = "#!/bin/sh\ntrap 'kill $!; echo out of memory >&2; exit 3' TERM\nsleep 1000 >&- 2>&- 3>&- &\n" +
+		"echo server already running >&2\necho 59999 >&3\nwait\n"
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, Config{Program: script})
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if err := s.Err(); err == nil || !strings.HasSuffix(err.Error(), "(exit status 3) saying: out of memory") {
+		t.Errorf("the reason is %v", err)
+	}
+}
+
+// The socket of a server that took over the number of one that was killed is
+// left alone, also where its file has the number of the one before.
+func TestNumberTakenOver(t *testing.T) {
+	s := start(t, Config{Width: 64, Height: 48})
+	if err := syscall.Kill(s.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-s.Done()
+	if err := os.Remove(s.socketPath()); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("unix", s.socketPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(s.socketPath()); err != nil {
+		t.Errorf("the socket of the server that followed is gone: %v", err)
 	}
 }

@@ -1,0 +1,157 @@
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// clockTick is the unit of the processor times in /proc: a hundredth of a
+// second on every Linux (USER_HZ).
+const clockTick = 10 * time.Millisecond
+
+// processorTime is how long a process has computed so far.
+func processorTime(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	// After the name in parentheses, utime and stime are fields 12 and 13.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var total time.Duration
+	for _, field := range fields[11:13] {
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(ticks) * clockTick
+	}
+	return total
+}
+
+// resident is the memory that a process holds at present, in MiB.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			var kilobytes float64
+			if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+				b.Fatal(err)
+			}
+			return kilobytes / 1024
+		}
+	}
+	b.Fatal("the kernel does not say VmRSS")
+	return 0
+}
+
+// BenchmarkFirstPicture measures, as the page in Chromium sees it, the time
+// from the opened websocket to the first picture of a running terminal
+// (budget: 300 ms), and from asking for the page of a cold one to the first
+// painted screen (100 ms after the websocket opened) and to the terminal (2 s).
+func BenchmarkFirstPicture(b *testing.B) {
+	need(b, "xterm")
+	n := terminalNode(b, "terminal")
+	s := startService(b, n)
+	open := func(b *testing.B) marks {
+		url, _ := s.token(b, n.name, `{"mode":"operate"}`)
+		p := newTab(b)
+		p.watch(b)
+		p.goTo(b, url)
+		m := p.awaitMarks(b)
+		p.goTo(b, "about:blank")
+		return m
+	}
+	report := func(b *testing.B, all []marks) {
+		var painted, terminal, click float64
+		for _, m := range all {
+			painted += m.Painted - m.Open
+			terminal += m.Terminal - m.Open
+			click += m.Terminal
+		}
+		count := float64(len(all))
+		b.ReportMetric(painted/count, "ms/open-to-painted")
+		b.ReportMetric(terminal/count, "ms/open-to-terminal")
+		b.ReportMetric(click/count, "ms/click-to-terminal")
+		b.ReportMetric(0, "ns/op") // of no meaning here
+	}
+	b.Run("cold", func(b *testing.B) {
+		var all []marks
+		for b.Loop() {
+			b.StopTimer()
+			s.coldStart(b, n)
+			b.StartTimer()
+			all = append(all, open(b))
+		}
+		report(b, all)
+	})
+	b.Run("running", func(b *testing.B) {
+		open(b)
+		var all []marks
+		for b.Loop() {
+			all = append(all, open(b))
+		}
+		report(b, all)
+	})
+}
+
+// coldStart stops a node's console, so that the next viewer starts it.
+func (s *service) coldStart(t testing.TB, n *node) {
+	t.Helper()
+	path := "/v1/nodes/" + n.name + "/states/console"
+	for _, enabled := range []string{"false", "true"} {
+		if _, err := s.do(t, http.MethodPut, path, `{"enabled":`+enabled+`}`, http.StatusAccepted); err != nil {
+			t.Fatal(err)
+		}
+		if enabled == "true" {
+			continue
+		}
+		eventually(t, "the console to be off", func() error {
+			if left := descendants(t, s.cmd.Process.Pid); len(left) > 0 {
+				return fmt.Errorf("still there: %v", left)
+			}
+			return nil
+		})
+	}
+}
+
+// BenchmarkIdle measures what an open console costs while nothing happens on
+// it: processor time of the service and the supervisor together (budget: 1 % of
+// a core) and the supervisor's memory (20 MiB).
+func BenchmarkIdle(b *testing.B) {
+	n := pictureNode(b, "idle", "1280x1024")
+	s := startService(b, n)
+	p := newTab(b)
+	p.openConsole(b, s, n.name)
+	n.shown(b)
+	p.showsExactly(b, n)
+	supervisor, err := find(b, s.cmd.Process.Pid, "ironglass-supervisor", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // what the start left to do
+	const span = 20 * time.Second
+	var service, console, over time.Duration
+	for b.Loop() {
+		service -= processorTime(b, s.cmd.Process.Pid)
+		console -= processorTime(b, supervisor.pid)
+		time.Sleep(span)
+		service += processorTime(b, s.cmd.Process.Pid)
+		console += processorTime(b, supervisor.pid)
+		over += span
+	}
+	b.ReportMetric(100*service.Seconds()/over.Seconds(), "%core/service")
+	b.ReportMetric(100*console.Seconds()/over.Seconds(), "%core/supervisor")
+	b.ReportMetric(resident(b, s.cmd.Process.Pid), "MiB/service")
+	b.ReportMetric(resident(b, supervisor.pid), "MiB/supervisor")
+	b.ReportMetric(0, "ns/op") // the span says it
+}
