@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"net"
 	"slices"
@@ -279,6 +280,10 @@ func (s *session) cursor(c *pixel.Cursor, err error) {
 
 // pixels decodes a rectangle of the picture.
 func (s *session) pixels(h wire.RectangleHeader, damage *pixel.Region) {
+	if h.Rect.Empty() {
+		// Some servers send such; where it lies and its other side say nothing.
+		h.Rect = image.Rectangle{}
+	}
 	switch {
 	case s.rd.Err() != nil:
 		return

@@ -37,7 +37,7 @@ func (c *scriptConn) SetWriteDeadline(time.Time) error { return nil }
 // FuzzServerMessages: whatever a server says, a client's run ends with an
 // error and nothing else happens.
 func FuzzServerMessages(f *testing.F) {
-	var frame pixel.Frame = *pixel.NewFrame(64, 48)
+	frame := pixel.NewFrame(64, 48)
 	frame.Fill(image.Rect(5, 5, 30, 30), 0x336699)
 	for _, row := range encoding.All() {
 		if row.Encode == nil {
@@ -45,7 +45,7 @@ func FuzzServerMessages(f *testing.F) {
 		}
 		var s encoding.Streams
 		b := wire.FramebufferUpdate{Rects: 1}.Append(nil)
-		for _, p := range row.Encode(nil, &frame, frame.Rect(), encoding.Params{Encoding: row.Number, Format: pixel.RGB888, Quality: -1, Compression: -1}) {
+		for _, p := range row.Encode(nil, frame, frame.Rect(), encoding.Params{Encoding: row.Number, Format: pixel.RGB888, Quality: -1, Compression: -1}) {
 			b = append(s.AppendHeader(b, &p), p.Data...)
 		}
 		f.Add(b)
@@ -58,7 +58,7 @@ func FuzzServerMessages(f *testing.F) {
 		hello = wire.ServerInit{Width: 64, Height: 48, Format: pixel.RGB888}.Append(hello)
 		ended := make(chan error, 1)
 		client := rfb.NewClient(rfb.ClientConfig{Dial: func(context.Context) (net.Conn, error) { return script(append(hello, b...)), nil }})
-		srv := rfb.NewServer(client, rfb.ServerConfig{FrameInterval: -1, SourceEnded: func(_ rfb.Source, err error) rfb.Source {
+		srv := rfb.NewServer(client, rfb.ServerConfig{FrameInterval: -1, Linger: -1, SourceEnded: func(_ rfb.Source, err error) rfb.Source {
 			ended <- err
 			return nil
 		}})
