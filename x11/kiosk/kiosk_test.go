@@ -108,6 +108,7 @@ func (d *desk) start(name string, args ...string) {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), d.s.Environ()...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+d.t.TempDir()) // an xterm that is killed leaves files
 	cmd.Stderr = testWriter{d.t}
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jezek/xgb/xproto"
 
@@ -27,8 +29,13 @@ func startXvfb(t *testing.T, number int) (display, dir string, end func()) {
 	end = func() {
 		if !ended {
 			ended = true
-			_ = cmd.Process.Kill()
+			// Asked to end, it removes its lock file and its socket.
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			hung := time.AfterFunc(long, func() { _ = cmd.Process.Kill() })
 			_ = cmd.Wait()
+			if !hung.Stop() {
+				t.Errorf("the X server %s does not end", display)
+			}
 		}
 	}
 	t.Cleanup(end)

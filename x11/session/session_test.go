@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,6 +94,7 @@ type running struct {
 func run(t *testing.T, cfg Config) *running {
 	t.Helper()
 	need(t, "Xvfb", "xterm")
+	t.Setenv("TMPDIR", t.TempDir()) // an xterm that is killed leaves files
 	r := &running{t: t, log: new(log), dir: t.TempDir(), result: make(chan error, 1)}
 	cfg.Name = t.Name()
 	cfg.RuntimeDir = r.dir
@@ -197,16 +197,6 @@ const dimmed = 0x14202c
 func (r *running) seesNotice() {
 	r.t.Helper()
 	eventually(r.t, "a notice over the dimmed terminal", func() bool { return r.corner() == dimmed })
-}
-
-// display is the name of the display that was started last.
-func (r *running) display() string {
-	r.t.Helper()
-	all := regexp.MustCompile(`msg="Xvfb is ready" display=(:\d+)`).FindAllStringSubmatch(r.log.String(), -1)
-	if len(all) == 0 {
-		r.t.Fatal("no display was started")
-	}
-	return all[len(all)-1][1]
 }
 
 // logged waits until the log has all of texts on one line.
@@ -326,14 +316,14 @@ func TestXServerKilled(t *testing.T) {
 	if err := os.Remove(filepath.Join(path, "Xvfb")); err != nil {
 		t.Fatal(err)
 	}
-	display := r.display()
+	number := display(t, r)[1:]
 	kill(t, child(t, "Xvfb"))
 	r.seesNotice()
 	r.logged("the display is lost", "signal: killed")
 	r.logged("the display is lost", "Xvfb is not installed")
 	// By now what the first one left behind is gone, unless somebody else's
 	// server has taken the number over, and the socket with it.
-	if c, err := net.Dial("unix", "/tmp/.X11-unix/X"+display[1:]); err == nil {
+	if c, err := net.Dial("unix", "/tmp/.X11-unix/X"+number); err == nil {
 		c.Close()
 	} else if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket of the killed X server: %v", err)
@@ -533,7 +523,7 @@ func TestKeysOfTheOwnServer(t *testing.T) {
 	if err != nil || len(auth) != 1 {
 		t.Fatalf("the cookie is in %v, %v", auth, err)
 	}
-	c, err := xconn.Dial(t.Context(), r.display(), auth[0])
+	c, err := xconn.Dial(t.Context(), display(t, r), auth[0])
 	if err != nil {
 		t.Fatal(err)
 	}
