@@ -142,3 +142,77 @@ func TestScreenshot(t *testing.T) {
 		t.Errorf("the nodes are %s, %v", data, err)
 	}
 }
+
+// viewers is how many people look at the service's first node.
+func (s *service) viewers(t testing.TB) (int, error) {
+	t.Helper()
+	var list struct {
+		Nodes []struct {
+			Viewers int `json:"viewers"`
+		} `json:"nodes"`
+	}
+	data, err := s.get(t, "/v1/nodes", http.StatusOK)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(data, &list); err != nil || len(list.Nodes) == 0 {
+		return 0, fmt.Errorf("the nodes are %s, %w", data, err)
+	}
+	return list.Nodes[0].Viewers, nil
+}
+
+// TestLeftPage: who leaves the page is no viewer any more, although browsers
+// may keep a page that was left, and is one again on the way back.
+func TestLeftPage(t *testing.T) {
+	n := pictureNode(t, "left", "640x480")
+	s := startService(t, n)
+	p := newTab(t)
+	p.goTo(t, s.url+"/")
+	p.clickNode(t, n.name)
+	p.awaitState(t, "connected")
+	n.shown(t)
+	for _, step := range []struct {
+		script string
+		want   int
+	}{{"1", 1}, {"history.back()", 0}, {"history.forward()", 1}} {
+		if _, err := evaluate[any](p, step.script+"; 0"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, fmt.Sprintf("%d viewers after %s", step.want, step.script), func() error {
+			viewers, err := s.viewers(t)
+			if err == nil && viewers != step.want {
+				err = fmt.Errorf("there are %d", viewers)
+			}
+			return err
+		})
+	}
+	p.awaitState(t, "connected")
+	n.tell(t, "draw 7")
+	p.showsExactly(t, n)
+}
+
+// TestFitMachine: the screen takes the size that the page has for it, through
+// SetDesktopSize from the browser to the X server.
+func TestFitMachine(t *testing.T) {
+	n := pictureNode(t, "fit", "640x480")
+	s := startService(t, n)
+	p := newTab(t)
+	p.openConsole(t, s, n.name)
+	n.shown(t)
+	p.showsExactly(t, n)
+	if _, err := evaluate[any](p, "window.ironglass.rfb.resizeSession = true; 0"); err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, "another window size", chromedp.EmulateViewport(1200, 900))
+	eventually(t, "the screen to be as wide as the window", func() error {
+		got, err := p.canvas()
+		if err == nil && got.width != 1200 {
+			err = fmt.Errorf("it is %dx%d", got.width, got.height)
+		}
+		return err
+	})
+	n.tell(t, "draw 9")
+	if shown := p.showsExactly(t, n); shown.height <= 480 || shown.height >= 900 {
+		t.Errorf("the screen is %dx%d", shown.width, shown.height)
+	}
+}
