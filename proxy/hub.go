@@ -238,7 +238,7 @@ func (l *starting) Run(ctx context.Context, d *rfb.Desktop) error {
 	}
 	phase("preparing")
 	err := during(ctx, d, n, func(ctx context.Context) error {
-		if err := c.settled(ctx); err != nil {
+		if err := errors.Join(c.settled(ctx), h.letPaint(ctx)); err != nil {
 			return err
 		}
 		dial, epoch, err := c.node.Backend.Start(ctx, phase)
@@ -254,6 +254,27 @@ func (l *starting) Run(ctx context.Context, d *rfb.Desktop) error {
 		return nil //nolint:nilerr // it was ended, it did not fail
 	}
 	return err
+}
+
+// paintTime is what a browser takes to show its first picture.
+const paintTime = 60 * time.Millisecond
+
+// letPaint leaves the machine to the viewers for a moment where they have no
+// picture yet. What a backend starts on the same machine, an X server and a
+// browser perhaps, takes all of it, and people would look at nothing for
+// longer than they wait more now.
+func (h *hub) letPaint(ctx context.Context) error {
+	if h.viewers.Load() == 0 || h.attempts > 0 || h.backdrop != nil {
+		return nil
+	}
+	t := time.NewTimer(paintTime)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // settled returns when no stop of the console is under way any more.

@@ -71,16 +71,20 @@ func (p *pipes) cutOff() {
 	p.ends = nil
 }
 
-// since returns how many seconds after t Start was called, each time.
-func (p *pipes) since(t time.Time) []float64 {
+// since returns how long after t Start was called, each time.
+func (p *pipes) since(t time.Time) []time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var s []float64
+	var s []time.Duration
 	for _, at := range p.starts {
-		s = append(s, at.Sub(t).Seconds())
+		s = append(s, at.Sub(t))
 	}
 	return s
 }
+
+// painting is more than a first viewer is given to see the painted message
+// before anything is started.
+const painting = 100 * time.Millisecond
 
 // inBubble runs f with a console whose time is the test's.
 func inBubble(t *testing.T, linger time.Duration, f func(p *pipes, c *proxy.Console, look func() (leave func()))) {
@@ -107,6 +111,7 @@ func inBubble(t *testing.T, linger time.Duration, f func(p *pipes, c *proxy.Cons
 			}
 			_ = near.SetDeadline(time.Time{})
 			wg.Go(func() { _, _ = io.Copy(io.Discard, near) })
+			time.Sleep(painting)
 			synctest.Wait()
 			return func() { _ = near.Close(); synctest.Wait() }
 		}
@@ -127,9 +132,17 @@ func TestRetriesBackOff(t *testing.T) {
 		leave := look()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		want := []float64{0, 1, 3, 7, 15, 31, 61, 91}
+		first := p.since(began)[0]
+		if first <= 0 || first > painting {
+			t.Errorf("the first start came after %v", first)
+		}
+		began = began.Add(first)
+		var want []time.Duration
+		for _, s := range []int{0, 1, 3, 7, 15, 31, 61, 91} {
+			want = append(want, time.Duration(s)*time.Second)
+		}
 		if got := p.since(began); !slices.Equal(got, want) {
-			t.Errorf("starts after %v seconds, want %v", got, want)
+			t.Errorf("starts after %v, want %v", got, want)
 		}
 		if st := c.Status(); st.State != proxy.Failed || !st.RetryAt.Equal(began.Add(121*time.Second)) {
 			t.Errorf("status %+v", st)
