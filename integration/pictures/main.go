@@ -54,7 +54,7 @@ func run(server, out, browser string) error {
 		return err
 	}
 	p := &photographer{ctx: tab, server: server, out: out}
-	for _, step := range []func() error{p.terminal, p.machine, p.fleet} {
+	for _, step := range []func() error{p.machine, p.terminal, p.fleet} {
 		if err := step(); err != nil {
 			return err
 		}
