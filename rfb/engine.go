@@ -21,7 +21,7 @@ type engine struct {
 	s   *Server
 	cfg *ServerConfig
 
-	run1 sourceRun
+	active sourceRun
 	next Source // what to run from now on
 
 	frame   *pixel.Frame // nil while nothing was ever announced, or cold
@@ -105,14 +105,21 @@ func (e *engine) run() {
 			return
 		}
 		timer.Stop()
-		// Everything that is there already is done before the next frame.
-		for more := true; more; {
-			select {
-			case ev := <-e.s.events:
-				ev.do(e)
-			default:
-				more = false
-			}
+		e.drain()
+	}
+}
+
+// mostDrained bounds how long frames wait for viewers who talk without pause.
+const mostDrained = 64
+
+// drain does what is there already before the next frame.
+func (e *engine) drain() {
+	for range mostDrained {
+		select {
+		case ev := <-e.s.events:
+			ev.do(e)
+		default:
+			return
 		}
 	}
 }
@@ -123,7 +130,7 @@ func (e *engine) shutdown() {
 		e.remove(v)
 	}
 	e.stopSource()
-	for e.run1.cancel != nil { // its end comes as an event, maybe among others
+	for e.active.cancel != nil { // its end comes as an event, maybe among others
 		(<-e.s.events).do(e)
 	}
 	e.s.input.aim(nil, 0, nil)
@@ -159,7 +166,7 @@ func earlier(a, b time.Time) time.Time {
 
 // canLook reports whether the source's pixels can be had.
 func (e *engine) canLook() bool {
-	return e.known && !e.blocked && e.run1.cancel != nil && !e.run1.stopped
+	return e.known && !e.blocked && e.active.cancel != nil && !e.active.stopped
 }
 
 // wanted reports whether a frame now would reach anybody.
@@ -185,12 +192,12 @@ func (e *engine) wanted(now time.Time) bool {
 func (e *engine) tendSource(now time.Time) time.Time {
 	if len(e.viewers)+len(e.watchers) > 0 {
 		e.quietAt = time.Time{}
-		if e.run1.cancel == nil && e.next != nil {
+		if e.active.cancel == nil && e.next != nil {
 			e.startSource()
 		}
 		return time.Time{}
 	}
-	if e.run1.cancel == nil || e.run1.stopped || e.cfg.Linger < 0 {
+	if e.active.cancel == nil || e.active.stopped || e.cfg.Linger < 0 {
 		return time.Time{}
 	}
 	if e.quietAt.IsZero() {
@@ -208,17 +215,17 @@ func (e *engine) startSource() {
 	e.known, e.looked, e.blocked = false, false, false
 	e.pending.clear()
 	ctx, cancel := context.WithCancel(context.Background())
-	e.run1 = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
-	e.s.input.aim(e.run1.src, e.run1.gen, &e.s.mail)
-	go e.s.runSource(ctx, e.run1.src, e.run1.gen)
+	e.active = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
+	e.s.input.aim(e.active.src, e.active.gen, &e.s.mail)
+	go e.s.runSource(ctx, e.active.src, e.active.gen)
 }
 
 func (e *engine) stopSource() {
-	if e.run1.cancel == nil || e.run1.stopped {
+	if e.active.cancel == nil || e.active.stopped {
 		return
 	}
-	e.run1.stopped = true
-	e.run1.cancel()
+	e.active.stopped = true
+	e.active.cancel()
 	e.s.mail.next() // what it still says counts no more
 	e.s.input.aim(nil, 0, nil)
 }
@@ -241,12 +248,12 @@ type sourceEnded struct {
 }
 
 func (ev sourceEnded) do(e *engine) {
-	if ev.gen != e.run1.gen {
+	if ev.gen != e.active.gen {
 		return
 	}
-	asked := e.run1.stopped
-	e.run1.cancel()
-	e.run1 = sourceRun{}
+	asked := e.active.stopped
+	e.active.cancel()
+	e.active = sourceRun{}
 	e.s.mail.next()
 	e.pending.clear()
 	e.s.input.aim(nil, 0, nil)
@@ -383,7 +390,7 @@ func (e *engine) look(now time.Time) {
 	}
 	e.pending.clip(e.frame.Rect())
 	var changed *pixel.Region
-	err := e.run1.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
+	err := e.active.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
 		}
