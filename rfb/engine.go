@@ -22,7 +22,7 @@ type engine struct {
 	cfg *ServerConfig
 
 	active sourceRun
-	next Source // what to run from now on
+	next   Source // what to run from now on
 
 	frame   *pixel.Frame // nil while nothing was ever announced, or cold
 	size    image.Point  // of frame, or of the last one
