@@ -99,25 +99,7 @@ func TestKeys(t *testing.T) {
 	}
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
-			before, err := n.keyPresses()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want []string
-			for _, stroke := range group.strokes {
-				want = append(want, stroke.arrives)
-			}
-			p.press(t, group.strokes)
-			eventually(t, "the keys to arrive", func() error {
-				all, err := n.keyPresses()
-				if err != nil {
-					return err
-				}
-				if got := all[len(before):]; !slices.Equal(got, want) {
-					return fmt.Errorf("arrived\n%q instead of\n%q", got, want)
-				}
-				return nil
-			})
+			p.arrive(t, n, group.strokes)
 		})
 	}
 
@@ -157,5 +139,30 @@ func TestKeys(t *testing.T) {
 				return nil
 			})
 		}
+	})
+}
+
+// arrive sends the strokes to the page and waits until just these keys have
+// come to the node's program.
+func (p *tab) arrive(t testing.TB, n *node, strokes []stroke) {
+	t.Helper()
+	before, err := n.keyPresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, stroke := range strokes {
+		want = append(want, stroke.arrives)
+	}
+	p.press(t, strokes)
+	eventually(t, "the keys to arrive", func() error {
+		all, err := n.keyPresses()
+		if err != nil {
+			return err
+		}
+		if got := all[len(before):]; !slices.Equal(got, want) {
+			return fmt.Errorf("arrived\n%q instead of\n%q", got, want)
+		}
+		return nil
 	})
 }

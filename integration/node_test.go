@@ -15,6 +15,7 @@ type node struct {
 	name     string
 	geometry string
 	command  []string
+	rfb      string // a VNC server of its own, instead of command
 	log      string // the file that the node's program writes to
 }
 

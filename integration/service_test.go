@@ -101,6 +101,10 @@ func (s *service) configure(t testing.TB, listen string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\nnodes:\n", listen, filepath.Join(s.dir, "state"))
 	for _, n := range s.nodes {
+		if n.rfb != "" {
+			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %q}\n", n.name, n.rfb)
+			continue
+		}
 		// JSON is YAML.
 		command, err := json.Marshal(n.command)
 		if err != nil {

@@ -79,17 +79,23 @@ func (p *program) running() error {
 // framebuffer file is in dir, "" for none.
 func startX(t testing.TB, size, dir string) display {
 	t.Helper()
-	need(t, "Xvfb")
+	args := []string{"-screen", "0", size + "x24", "-noreset", "-nolisten", "tcp"}
+	if dir != "" {
+		args = append(args, "-fbdir", dir)
+	}
+	return startXServer(t, "Xvfb", args...)
+}
+
+// startXServer starts a program that is an X server on a free display.
+func startXServer(t testing.TB, name string, args ...string) display {
+	t.Helper()
+	need(t, name)
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	args := []string{"-displayfd", "3", "-screen", "0", size + "x24", "-noreset", "-nolisten", "tcp"}
-	if dir != "" {
-		args = append(args, "-fbdir", dir)
-	}
-	x := &program{cmd: exec.Command("Xvfb", args...), output: &logBuffer{}, ended: make(chan struct{})}
+	x := &program{cmd: exec.Command(name, append([]string{"-displayfd", "3"}, args...)...), output: &logBuffer{}, ended: make(chan struct{})}
 	x.cmd.ExtraFiles = []*os.File{write}
 	x.cmd.Stdout, x.cmd.Stderr = x.output, x.output
 	err = x.cmd.Start()
