@@ -79,8 +79,9 @@ func (m *machine) Start(ctx context.Context, phase func(string)) (func(context.C
 		if err != nil {
 			return nil, "", err
 		}
-		m.listener, m.server = l, rfb.NewServer(m.Source, rfb.ServerConfig{Name: "machine"})
-		m.served.Go(func() { m.accept(l, m.server) })
+		server := rfb.NewServer(m.Source, rfb.ServerConfig{Name: "machine"})
+		m.listener, m.server = l, server
+		m.served.Go(func() { m.accept(l, server) })
 	}
 	dial := func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
