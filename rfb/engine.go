@@ -25,6 +25,7 @@ type engine struct {
 	next   Source // what to run from now on
 
 	frame   *pixel.Frame // nil while nothing was ever announced, or cold
+	shown   bool         // frame has something of a source's picture in it
 	size    image.Point  // of frame, or of the last one
 	known   bool         // the present source run has announced its size
 	looked  bool         // and its picture was looked at
@@ -259,7 +260,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.s.input.aim(nil, 0, nil)
 	if len(e.viewers)+len(e.watchers) == 0 {
 		// Nobody looks: the memory is given back, the size remembered.
-		e.frame = nil
+		e.frame, e.shown = nil, false
 		e.grid = grid{}
 	}
 	switch {
@@ -305,7 +306,7 @@ func (ev unwatch) do(e *engine) { delete(e.watchers, ev.w) }
 type lastFrame struct{ reply chan *pixel.Frame }
 
 func (ev lastFrame) do(e *engine) {
-	if e.frame == nil {
+	if !e.shown {
 		ev.reply <- nil
 		return
 	}
@@ -405,7 +406,7 @@ func (e *engine) look(now time.Time) {
 		}
 		return
 	}
-	e.looked = true
+	e.looked, e.shown = true, true
 	e.grid.changed(changed, e.pending.moves)
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)

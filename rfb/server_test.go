@@ -463,6 +463,41 @@ func TestGrabFails(t *testing.T) {
 	})
 }
 
+// Before the source's picture could be looked at nothing is sent, no black
+// either.
+func TestNothingBeforeThePicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := rfbtest.NewSource(100, 100)
+		src.Fill(image.Rect(0, 0, 100, 100), 0x224466)
+		src.Refuse(errors.New("not painted yet"))
+		srv := rfb.NewServer(src, rfb.ServerConfig{})
+		defer srv.Close()
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		go srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) //nolint:errcheck // ends with the test
+		v, err := rfbtest.NewViewer(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Request(false); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if n := srv.Stats().Updates; n != 0 {
+			t.Errorf("%d updates without a picture", n)
+		}
+		src.Refuse(nil)
+		src.Desktop(func(d *rfb.Desktop) { d.Damage(new(pixel.Region)) })
+		if err := v.ReadUpdate(); err != nil {
+			t.Fatal(err)
+		}
+		if !v.Frame.Equal(src.Picture()) {
+			t.Error("the first update is not the picture")
+		}
+	})
+}
+
 // A quiet display's change is sent at once; a busy one's at the frame rate,
 // and the last one always.
 func TestFrameClock(t *testing.T) {

@@ -37,7 +37,9 @@ func (e *engine) send(now time.Time) {
 			continue
 		}
 		p := part{v: v}
-		if v.size == e.size || !v.followsSize() {
+		// Before there is a picture, black would only take the place of what
+		// the viewer shows meanwhile.
+		if e.shown && (v.size == e.size || !v.followsSize()) {
 			p.entries, jobs = e.plan(v, jobs)
 		}
 		parts = append(parts, p)

@@ -471,7 +471,7 @@ func (v *viewer) hasNews(e *engine) bool {
 		v.keysStale || v.wantsCursor(e) {
 		return true
 	}
-	if e.frame == nil || v.dirty.Empty() {
+	if !e.shown || v.dirty.Empty() {
 		return false
 	}
 	d := v.dirty.Clone()

@@ -108,10 +108,12 @@ var _ desktop = (*rfb.Desktop)(nil)
 
 func (s *Source) run(ctx context.Context, d desktop) {
 	defer s.stop()
-	wake := s.start()
+	// Viewers may be told the size while the picture is painted.
 	d.Resize(s.width, s.height)
 	// The pointer's shape is the last picture's, and may be odd or hidden.
 	d.SetCursor(pixel.DefaultCursor())
+	wake := s.start()
+	d.Damage(new(pixel.Region)) // the picture can be had now
 
 	timer := time.NewTimer(wake)
 	defer timer.Stop()

@@ -22,6 +22,7 @@ type journal struct {
 	size   image.Point
 	cursor *pixel.Cursor
 	events []event
+	missed image.Rectangle // announced, and could not be looked at yet
 }
 
 type event struct {
@@ -52,12 +53,20 @@ func (j *journal) Damage(r *pixel.Region) {
 	j.note(r.Bounds())
 }
 
+// note looks at the picture as a server does: what cannot be looked at yet is
+// looked at when the source says that it may be tried again.
 func (j *journal) note(r image.Rectangle) {
+	r = r.Union(j.missed)
 	e := event{at: time.Since(bubbleStart), damage: r}
 	err := j.src.Grab(pixel.RegionOf(r), func(view *pixel.Frame) { e.frame = view.Clone() })
 	if err != nil {
-		panic(err)
+		if len(j.events) > 0 {
+			panic(err)
+		}
+		j.missed = r
+		return
 	}
+	j.missed = image.Rectangle{}
 	j.events = append(j.events, e)
 }
 
