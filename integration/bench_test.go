@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,14 +84,17 @@ func BenchmarkFirstPicture(b *testing.B) {
 	}
 	for _, kind := range []string{"cold", "running"} {
 		b.Run(kind, func(b *testing.B) {
-			var sum float64
+			var all []float64
 			for b.Loop() {
 				if kind == "cold" {
 					s.coldStart(b, n)
 				}
-				sum += open(b)
+				all = append(all, open(b))
 			}
-			b.ReportMetric(sum/float64(b.N), "ms/open-to-picture")
+			slices.Sort(all)
+			b.ReportMetric(all[len(all)/2], "ms/median")
+			b.ReportMetric(all[0], "ms/least")
+			b.ReportMetric(all[len(all)-1], "ms/most")
 			b.ReportMetric(0, "ns/op") // of no meaning here
 		})
 	}

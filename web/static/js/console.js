@@ -62,7 +62,12 @@ function start() {
 	$("back").hidden = framed;
 
 	connection.addEventListener("state", () => showState(connection));
-	connection.addEventListener("frame", () => { root.dataset.frame = "first"; });
+	connection.addEventListener("frame", () => {
+		root.dataset.frame = "first";
+		if (connection.connected()) {
+			$("overlay").hidden = true;
+		}
+	});
 	connection.addEventListener("name", (event) => { if (!address.title) name(event.detail); });
 
 	bar(connection, address);
@@ -109,7 +114,12 @@ function showState(connection) {
 	clearInterval(countdown);
 	switch (state) {
 	case "connected":
-		$("overlay").hidden = true;
+		// Nobody is left with an empty page while the first picture comes.
+		if (root.dataset.frame) {
+			$("overlay").hidden = true;
+		} else {
+			overlay("Waiting for the picture…", "", false);
+		}
 		break;
 	case "connecting":
 		overlay("Connecting…", "", false);
