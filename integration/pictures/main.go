@@ -127,7 +127,7 @@ func (p *photographer) terminal() error {
 	if _, err := p.still(2*time.Second, 0); err != nil {
 		return err
 	}
-	if err := chromedp.Do(p.ctx, chromedp.KeyEvent("PS1='node$ '; clear; ls --color /; uname -srm"+kb.Enter)); err != nil {
+	if err := chromedp.Do(p.ctx, chromedp.KeyEvent("PS1='node$ '; clear; ls --color /usr /etc/X11; date +%A"+kb.Enter)); err != nil {
 		return err
 	}
 	png, err := p.still(2*time.Second, 0)
@@ -137,20 +137,24 @@ func (p *photographer) terminal() error {
 	return p.save("phone", png)
 }
 
-// dialogue is less than a picture of one has, in bytes.
-const dialogue = 25_000
+// What a picture of the page has at least, in bytes, with the boot menu before
+// its background and with a dialogue of the installer; firmware has less.
+const (
+	menu     = 80_000
+	dialogue = 25_000
+)
 
 func (p *photographer) machine() error {
 	if err := p.console("machine", 1280, 800); err != nil {
 		return err
 	}
-	if _, err := p.still(8*time.Second, dialogue); err != nil {
+	if _, err := p.still(4*time.Second, menu); err != nil {
 		return err
 	}
 	if err := chromedp.Do(p.ctx, chromedp.KeyEvent(kb.Enter)); err != nil {
 		return err
 	}
-	png, err := p.still(10*time.Second, dialogue)
+	png, err := p.still(12*time.Second, dialogue)
 	if err != nil {
 		return err
 	}
