@@ -345,11 +345,3 @@ func (s *session) extendedDesktopSize(m wire.ExtendedDesktopSize) bool {
 	}
 	return s.resize(m.Width, m.Height)
 }
-
-func fromLatin1(b []byte) string {
-	r := make([]rune, len(b))
-	for i, c := range b {
-		r[i] = rune(c)
-	}
-	return string(r)
-}

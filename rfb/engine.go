@@ -127,7 +127,7 @@ func (e *engine) drain() {
 
 func (e *engine) shutdown() {
 	for v := range e.viewers {
-		e.drop(v, ErrClosed)
+		v.end(ErrClosed)
 		e.remove(v)
 	}
 	e.stopSource()
@@ -273,7 +273,7 @@ func (ev sourceEnded) do(e *engine) {
 			err = fmt.Errorf("%w: %w", ErrSourceEnded, ev.err)
 		}
 		for v := range e.viewers {
-			e.drop(v, err)
+			v.end(err)
 			e.remove(v)
 		}
 		for w := range e.watchers {
@@ -437,4 +437,13 @@ func latin1(text string) []byte {
 		b = append(b, byte(r))
 	}
 	return b
+}
+
+// fromLatin1 is the inverse of latin1.
+func fromLatin1(b []byte) string {
+	r := make([]rune, len(b))
+	for i, c := range b {
+		r[i] = rune(c)
+	}
+	return string(r)
 }

@@ -147,9 +147,5 @@ func (in *input) cutText(text []byte) {
 	if !ok {
 		return
 	}
-	runes := make([]rune, len(text))
-	for i, b := range text {
-		runes[i] = rune(b)
-	}
-	c.SetCutText(string(runes))
+	c.SetCutText(fromLatin1(text))
 }

@@ -53,8 +53,7 @@ func (e *engine) send(now time.Time) {
 
 // plan finds the entries that v is to be sent, and the jobs to make them.
 func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
-	region := v.dirty.Clone()
-	region.Intersect(v.wants())
+	region := v.due()
 	if region.Empty() {
 		return nil, jobs
 	}

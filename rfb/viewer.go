@@ -169,7 +169,8 @@ func (v *viewer) write() {
 	}
 }
 
-// end closes the connection and keeps the first reason.
+// end closes the connection and keeps the first reason. The Serve call then
+// leaves.
 func (v *viewer) end(err error) {
 	v.why.CompareAndSwap(nil, &err)
 	v.conn.Close() // the reason is kept
@@ -293,9 +294,6 @@ func (ev leave) do(e *engine) {
 	e.remove(ev.v)
 }
 
-// drop ends v's connection for a reason. Its Serve call then leaves.
-func (e *engine) drop(v *viewer, why error) { v.end(why) }
-
 func (e *engine) remove(v *viewer) {
 	if _, there := e.viewers[v]; !there {
 		return
@@ -310,7 +308,7 @@ func (e *engine) remove(v *viewer) {
 // the writer is free.
 func (e *engine) control(v *viewer, msg []byte) {
 	if len(v.control)+len(msg) > maxControl {
-		e.drop(v, fmt.Errorf("to viewer %s: %w", v.cfg.Label, errNotReading))
+		v.end(fmt.Errorf("to viewer %s: %w", v.cfg.Label, errNotReading))
 		return
 	}
 	v.control = append(v.control, msg...)
@@ -471,12 +469,16 @@ func (v *viewer) hasNews(e *engine) bool {
 		v.keysStale || v.wantsCursor(e) {
 		return true
 	}
-	if !e.shown || v.dirty.Empty() {
-		return false
-	}
+	return e.shown && !v.due().Empty()
+}
+
+// due is what the viewer may be sent now and has not got.
+func (v *viewer) due() *pixel.Region {
 	d := v.dirty.Clone()
-	d.Intersect(v.wants())
-	return !d.Empty()
+	if !d.Empty() {
+		d.Intersect(v.wants())
+	}
+	return d
 }
 
 // wantsCursor reports whether the pointer's shape is to be sent.
