@@ -144,12 +144,7 @@ func (s *service) coldStart(t testing.TB, n *node) {
 // it: processor time of the service and the supervisor together (budget: 1 % of
 // a core) and the supervisor's memory (20 MiB).
 func BenchmarkIdle(b *testing.B) {
-	n := pictureNode(b, "idle", "1280x1024")
-	s := startService(b, n)
-	p := newTab(b)
-	p.openConsole(b, s, n.name)
-	n.shown(b)
-	p.showsExactly(b, n)
+	_, s, _, _ := openPicture(b, "idle", "1280x1024")
 	supervisor, err := find(b, s.cmd.Process.Pid, "ironglass-supervisor", "")
 	if err != nil {
 		b.Fatal(err)

@@ -105,12 +105,7 @@ func TestSeveral(t *testing.T) {
 
 // TestScreenshot: the screenshot is the X screen, at once and scaled.
 func TestScreenshot(t *testing.T) {
-	n := pictureNode(t, "shot", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	want := p.showsExactly(t, n)
+	_, s, _, want := openPicture(t, "shot", "640x480")
 	data, err := s.get(t, "/v1/nodes/shot/console/screenshot", http.StatusOK)
 	if err != nil {
 		t.Fatal(err)
@@ -194,12 +189,7 @@ func TestLeftPage(t *testing.T) {
 // TestFitMachine: the screen takes the size that the page has for it, through
 // SetDesktopSize from the browser to the X server.
 func TestFitMachine(t *testing.T) {
-	n := pictureNode(t, "fit", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	p.showsExactly(t, n)
+	n, _, p, _ := openPicture(t, "fit", "640x480")
 	if _, err := evaluate[any](p, "window.ironglass.rfb.resizeSession = true; 0"); err != nil {
 		t.Fatal(err)
 	}
@@ -215,4 +205,16 @@ func TestFitMachine(t *testing.T) {
 	if shown := p.showsExactly(t, n); shown.height <= 480 || shown.height >= 900 {
 		t.Errorf("the screen is %dx%d", shown.width, shown.height)
 	}
+}
+
+// openPicture starts a service with one node that shows xclient's picture, and
+// opens it in a browser that then shows it exactly.
+func openPicture(t testing.TB, name, geometry string) (n *node, s *service, p *tab, shown picture) {
+	t.Helper()
+	n = pictureNode(t, name, geometry)
+	s = startService(t, n)
+	p = newTab(t)
+	p.openConsole(t, s, n.name)
+	n.shown(t)
+	return n, s, p, p.showsExactly(t, n)
 }

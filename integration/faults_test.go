@@ -51,12 +51,7 @@ func dimmed(got, before picture) error {
 // TestSupervisorKilled: viewers keep the last frame, dimmed, and go on by
 // themselves when the console is back.
 func TestSupervisorKilled(t *testing.T) {
-	n := pictureNode(t, "killed", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	last := p.showsExactly(t, n)
+	n, s, p, last := openPicture(t, "killed", "640x480")
 	supervisor, err := find(t, s.cmd.Process.Pid, "ironglass-supervisor", "")
 	if err != nil {
 		t.Fatal(err)
@@ -95,12 +90,7 @@ func TestSupervisorKilled(t *testing.T) {
 func TestServerAndClientKilled(t *testing.T) {
 	for _, victim := range []string{"xclient", "Xvfb"} {
 		t.Run(victim, func(t *testing.T) {
-			n := pictureNode(t, "restart", "640x480")
-			s := startService(t, n)
-			p := newTab(t)
-			p.openConsole(t, s, n.name)
-			n.shown(t)
-			p.showsExactly(t, n)
+			n, s, p, _ := openPicture(t, "restart", "640x480")
 			supervisor, err := find(t, s.cmd.Process.Pid, "ironglass-supervisor", "")
 			if err != nil {
 				t.Fatal(err)
@@ -134,12 +124,7 @@ func TestServerAndClientKilled(t *testing.T) {
 // TestServiceKilled: a service that dies leaves its consoles at work, and the
 // next one on the same state goes on with them.
 func TestServiceKilled(t *testing.T) {
-	n := pictureNode(t, "adopted", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	p.showsExactly(t, n)
+	n, s, p, _ := openPicture(t, "adopted", "640x480")
 	supervisor, err := find(t, s.cmd.Process.Pid, "ironglass-supervisor", "")
 	if err != nil {
 		t.Fatal(err)
@@ -248,12 +233,7 @@ func garbage() map[string][]byte {
 // TestGarbage: an RFB client that sends garbage loses its own connection only,
 // whether it talks to a supervisor or to the service.
 func TestGarbage(t *testing.T) {
-	n := pictureNode(t, "garbage", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	p.showsExactly(t, n)
+	n, s, p, _ := openPicture(t, "garbage", "640x480")
 	supervisor, err := find(t, s.cmd.Process.Pid, "ironglass-supervisor", "")
 	if err != nil {
 		t.Fatal(err)

@@ -60,12 +60,7 @@ func named() []stroke {
 
 // TestKeys: what is typed in the browser arrives as the same key events in X.
 func TestKeys(t *testing.T) {
-	n := pictureNode(t, "keys", "640x480")
-	s := startService(t, n)
-	p := newTab(t)
-	p.openConsole(t, s, n.name)
-	n.shown(t)
-	p.showsExactly(t, n)
+	n, _, p, _ := openPicture(t, "keys", "640x480")
 
 	groups := []struct {
 		name    string
