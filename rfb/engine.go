@@ -145,7 +145,11 @@ func (e *engine) step(now time.Time) time.Time {
 	if at := e.welcome(now); !at.IsZero() {
 		again = earlier(again, at)
 	}
-	if !e.wanted(now) {
+	wanted, at := e.wanted(now)
+	if !wanted {
+		if !at.IsZero() {
+			again = earlier(again, at)
+		}
 		return again
 	}
 	if due := e.lastFrame.Add(e.cfg.FrameInterval); !e.urgent && now.Before(due) {
@@ -170,23 +174,29 @@ func (e *engine) canLook() bool {
 	return e.known && !e.blocked && e.active.cancel != nil && !e.active.stopped
 }
 
-// wanted reports whether a frame now would reach anybody.
-func (e *engine) wanted(now time.Time) bool {
+// wanted reports whether a frame now would reach anybody, else from when on
+// one would; zero is when something happens.
+func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	fresh := e.canLook() && !e.pending.empty()
 	if e.looked && e.pending.empty() {
 		e.satisfyWatchers()
 	}
 	for w := range e.watchers {
 		if fresh && !w.given {
-			return true
+			return true, time.Time{}
 		}
 	}
 	for v := range e.viewers {
-		if v.sendable(now) && (fresh || v.hasNews(e)) {
-			return true
+		ok, from := v.ready(now)
+		if !ok && from.IsZero() || !fresh && !v.hasNews(e) {
+			continue
 		}
+		if ok {
+			return true, time.Time{}
+		}
+		at = earlier(at, from)
 	}
-	return false
+	return false, at
 }
 
 // tendSource starts and ends the source as viewers come and go.

@@ -208,8 +208,7 @@ func (e *engine) finish(v *viewer, u *update, now time.Time) {
 	if len(u.bufs) == 0 {
 		return
 	}
-	v.busy = true
-	v.out <- batch{bufs: u.bufs, n: u.n}
+	v.hand(batch{bufs: u.bufs, n: u.n}, now)
 }
 
 // followsSize reports whether the viewer can be told of another size.

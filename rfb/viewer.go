@@ -322,7 +322,13 @@ func (e *engine) flush(v *viewer) {
 	}
 	b := batch{bufs: net.Buffers{v.control}, n: len(v.control)}
 	v.control = nil
+	v.hand(b, time.Now())
+}
+
+// hand gives a batch to the writer, which is free.
+func (v *viewer) hand(b batch, now time.Time) {
 	v.busy = true
+	v.pace.handed(b.n, now)
 	v.out <- b
 }
 
@@ -449,7 +455,23 @@ func (v *viewer) resized(size image.Point) {
 
 // sendable reports whether the viewer can be sent a frame now.
 func (v *viewer) sendable(now time.Time) bool {
-	return !v.busy && v.init == nil && (v.requested || v.continuous && !v.pace.congested(now))
+	ok, _ := v.ready(now)
+	return ok
+}
+
+// ready is sendable, and says from when on a viewer can be sent a frame that
+// waits for nothing but time; zero is when something happens.
+func (v *viewer) ready(now time.Time) (ok bool, at time.Time) {
+	switch {
+	case v.busy || v.init != nil:
+		return false, time.Time{}
+	case v.requested:
+		return true, time.Time{}
+	case v.continuous:
+		return v.pace.ready(now)
+	default:
+		return false, time.Time{}
+	}
 }
 
 // wants is the part of the picture that the viewer may be sent now.
