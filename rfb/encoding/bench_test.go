@@ -12,7 +12,7 @@ import (
 )
 
 // browser is how noVNC asks: RGBX, compression 2.
-func browser(n wire.Encoding) Params { return Params{n, formats[1], -1, 2} }
+func browser(n wire.Encoding) Params { return Params{n, formats[1], -1, 0, 2} }
 
 // encodeCells encodes a frame as a server does, cell by cell, and returns the
 // size on the wire with headers.
