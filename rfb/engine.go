@@ -188,8 +188,17 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	}
 	for v := range e.viewers {
 		ok, from := v.ready(now)
-		if !ok && from.IsZero() || !fresh && !v.hasNews(e) {
+		if !ok && from.IsZero() {
 			continue
+		}
+		if !fresh && !v.hasNews(e) {
+			g, rested := v.mendable(e, now)
+			if g.Empty() {
+				if rested.IsZero() {
+					continue
+				}
+				ok, from = false, later(from, rested)
+			}
 		}
 		if ok {
 			return true, time.Time{}
@@ -417,7 +426,7 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.looked, e.shown = true, true
-	e.grid.changed(changed, e.pending.moves)
+	e.grid.changed(changed, e.pending.moves, now)
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}

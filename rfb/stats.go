@@ -19,14 +19,17 @@ type Stats struct {
 	// that took by the clock, CacheHits how many were sent again as they were.
 	EncodeCalls, CacheHits uint64
 	EncodeTime             time.Duration
+	// Mended is how many rectangles were sent exactly after they had been sent
+	// at a loss.
+	Mended uint64
 	// CacheBytes is the memory of encoded pieces kept for further viewers.
 	CacheBytes int
 }
 
 // counters are written by the loop and read by anybody.
 type counters struct {
-	viewers, cacheBytes, encodeTime              atomic.Int64
-	frames, updates, rects, bytes, encodes, hits atomic.Uint64
+	viewers, cacheBytes, encodeTime                      atomic.Int64
+	frames, updates, rects, bytes, encodes, hits, mended atomic.Uint64
 }
 
 // Stats returns the server's figures. It waits for nothing.
@@ -35,6 +38,6 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Viewers: int(c.viewers.Load()), Frames: c.frames.Load(), Updates: c.updates.Load(), Rects: c.rects.Load(),
 		BytesSent: c.bytes.Load(), EncodeCalls: c.encodes.Load(), CacheHits: c.hits.Load(),
-		EncodeTime: time.Duration(c.encodeTime.Load()), CacheBytes: int(c.cacheBytes.Load()),
+		EncodeTime: time.Duration(c.encodeTime.Load()), CacheBytes: int(c.cacheBytes.Load()), Mended: c.mended.Load(),
 	}
 }
