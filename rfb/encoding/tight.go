@@ -118,10 +118,7 @@ func tightColours(area, size int) int {
 // tightPixels appends r as pixels. All that has too many colours for a palette
 // comes here.
 func tightPixels(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter, p Params) {
-	s.plain = s.plain[:0]
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		s.plain = conv.AppendRow(s.plain, src.Row(y, r.Min.X, r.Max.X))
-	}
+	s.plain = appendRect(s.plain[:0], src, r, conv)
 	control := byte(tightResetStream0)
 	if len(s.plain) < tightMinToCompress {
 		control = 0

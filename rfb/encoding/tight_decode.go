@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -100,25 +99,18 @@ func (d *tightDecoder) basic(rd *wire.Reader, dst *pixel.Frame, r image.Rectangl
 // with each row of the rectangle.
 func (d *tightDecoder) rows(rd *wire.Reader, dst *pixel.Frame, r image.Rectangle, size int, z *inflater, use func(row []uint32, y int)) {
 	d.row = sized(d.row, size)
-	compressed := size*r.Dy() >= tightMinToCompress
-	if compressed {
+	paint := func(y int) { use(dst.Row(r.Min.Y+y, r.Min.X, r.Max.X), y) }
+	if size*r.Dy() >= tightMinToCompress {
 		z.chunk(rd, int64(readCompact(rd)))
+		z.rows(rd, "Tight data", d.row, r.Dy(), paint)
+		return
 	}
-	for y := r.Min.Y; y < r.Max.Y && rd.Err() == nil; y++ {
-		if !compressed {
-			rd.Bytes("Tight pixels", d.row)
-		} else if _, err := io.ReadFull(z, d.row); err != nil {
-			_ = z.fail(rd, "Tight data", err)
+	for y := range r.Dy() {
+		rd.Bytes("Tight pixels", d.row)
+		if rd.Err() != nil {
 			return
 		}
-		if rd.Err() == nil {
-			use(dst.Row(y, r.Min.X, r.Max.X), y)
-		}
-	}
-	if compressed && rd.Err() == nil {
-		if err := z.end(); err != nil {
-			_ = z.fail(rd, "Tight data", err)
-		}
+		paint(y)
 	}
 }
 
