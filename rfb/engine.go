@@ -280,6 +280,7 @@ func (ev sourceEnded) do(e *engine) {
 	if len(e.viewers)+len(e.watchers) == 0 {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false
+		e.s.stats.frameBytes.Store(0)
 		e.grid = grid{}
 	}
 	switch {
@@ -392,6 +393,7 @@ func (e *engine) resize(size image.Point) {
 	old := e.frame
 	e.size = size
 	e.frame = pixel.NewFrame(size.X, size.Y)
+	e.s.stats.frameBytes.Store(int64(4 * size.X * size.Y))
 	if old != nil {
 		pixel.Copy(e.frame, old, old.Rect())
 	}

@@ -504,7 +504,11 @@ func (v *viewer) wantsCursor(e *engine) bool {
 // changed brings the viewer's state up to date with what a look at the source
 // found: the moves, then the changed pixels.
 func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now time.Time) {
-	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && v.sendable(now) && v.size == e.size
+	ready := v.sendable(now)
+	if !ready && (v.busy || v.continuous) {
+		e.s.stats.skipped.Add(1)
+	}
+	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && ready && v.size == e.size
 	var wants *pixel.Region
 	if copies && len(moves) > 0 {
 		wants = v.wants()
