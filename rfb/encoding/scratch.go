@@ -20,8 +20,10 @@ type scratch struct {
 	plain []byte   // what is to be compressed
 	out   []byte   // what a piece will hold
 	more  []byte   // a second form of plain
-	row   []uint32 // a row of pixels
 	zrle  zrleTile // the present tile
+
+	mosaic mosaic
+	rects  []part
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
