@@ -111,6 +111,7 @@ func (d *jpegDecoder) Decode(rd *wire.Reader, dst *pixel.Frame, r image.Rectangl
 	if rd.Err() != nil {
 		return rd.Err()
 	}
+	d.buf = append(d.buf, 0xff, jpegEOI)
 	if err := decodeJPEG(dst, r, d.buf); err != nil {
 		return rd.Failf("JPEG: %v", err)
 	}
@@ -144,7 +145,6 @@ func (d *jpegDecoder) segment(rd *wire.Reader, marker byte, limit int) byte {
 		_ = rd.Failf("JPEG data begins anew before its end")
 		return 0
 	case marker == jpegEOI:
-		d.buf = append(d.buf, 0xff, marker)
 		return marker
 	case marker == jpegTEM || marker >= jpegRST0 && marker <= jpegRST7:
 		return 0 // without meaning here
