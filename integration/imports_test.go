@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"rfb/encoding": {"rfb/pixel", "rfb/wire"},
 	"rfb/security": {"rfb/pixel", "rfb/wire"},
 	"rfb":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security"},
-	"rfb/fbs":      {"rfb/pixel", "rfb/wire"},
+	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"x11":          {"rfb/pixel", "rfb/security", "rfb", "rfb/notice"},
