@@ -245,6 +245,7 @@ func (s *session) stay(ctx context.Context) {
 	s.lacking.Clear()
 	s.announce(new(pixel.Region))
 	s.c.mu.Unlock()
+	s.d.Damage(new(pixel.Region)) // for who looked while the lock was held
 	<-ctx.Done()
 }
 

@@ -2,6 +2,7 @@ package fbs_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -11,6 +12,7 @@ import (
 	"github.com/ironglass/ironglass/rfb/encoding"
 	"github.com/ironglass/ironglass/rfb/fbs"
 	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/rfbtest"
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
@@ -90,7 +92,12 @@ func FuzzPlayer(f *testing.F) {
 			return nil
 		}})
 		defer srv.Close()
-		if _, err := srv.Snapshot(t.Context()); err != nil && <-ended == nil {
+		ctx, cancel := context.WithTimeout(t.Context(), rfbtest.Patience)
+		defer cancel()
+		switch _, err := srv.Snapshot(ctx); {
+		case errors.Is(err, context.DeadlineExceeded):
+			t.Error("neither a picture nor an error")
+		case err != nil && <-ended == nil:
 			t.Errorf("it ended without a reason: %v", err)
 		}
 	})

@@ -1,6 +1,7 @@
 package fbs_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -153,17 +154,34 @@ func TestRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()...)
 		p := fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(r.data)})
-		srv := rfb.NewServer(p, rfb.ServerConfig{}) // without lingering
+		srv := rfb.NewServer(p, rfb.ServerConfig{Linger: time.Millisecond})
 		defer srv.Close()
-		for range 2 {
+		for _, i := range []int{0, 0, 6, 0} {
 			time.Sleep(time.Hour)
-			sees(t, srv, r.pictures[0], "beginning")
-			synctest.Wait()
+			if i > 0 {
+				p.Seek(time.Duration(i)*step + step/2)
+			}
+			if _, err := srv.Snapshot(t.Context()); err != nil { // which begins
+				t.Fatal(err)
+			}
+			sees(t, srv, r.pictures[i], i)
 		}
-		p.Seek(6*step + step/2)
-		sees(t, srv, r.pictures[6], "where Seek said")
-		sees(t, srv, r.pictures[0], "beginning")
 	})
+}
+
+// A recording that is over at once is shown, whenever the server looks.
+func TestOverAtOnce(t *testing.T) {
+	data := seeds()[0]
+	for range 1000 {
+		ctx, cancel := context.WithTimeout(t.Context(), rfbtest.Patience)
+		srv := rfb.NewServer(fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(data), Speed: -1}), rfb.ServerConfig{})
+		_, err := srv.Snapshot(ctx)
+		srv.Close()
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // What cannot be played says why.

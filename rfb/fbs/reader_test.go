@@ -276,8 +276,7 @@ func shows(t *testing.T, whole taken, n int) {
 	t.Helper()
 	p, srv := stage(t, fbs.PlayerConfig{Open: reopen(whole.data[:n]), Speed: -1})
 	defer srv.Close()
-	got, err := srv.Snapshot(t.Context())
-	if err != nil {
+	if _, err := srv.Snapshot(t.Context()); err != nil { // which begins
 		t.Errorf("%d bytes: %v", n, err)
 		return
 	}
@@ -285,7 +284,7 @@ func shows(t *testing.T, whole taken, n int) {
 	if !p.Finished() {
 		t.Errorf("%d bytes: the end was not reached", n)
 	}
-	got, _ = srv.Snapshot(t.Context())
+	got, _ := srv.Snapshot(t.Context())
 	for i, after := range whole.pictures {
 		before := pixel.NewFrame(after.Width, after.Height)
 		if i > 0 && whole.pictures[i-1].Rect() == after.Rect() {
