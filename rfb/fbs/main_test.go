@@ -97,7 +97,8 @@ func reopen(data []byte) func() (io.ReadCloser, error) {
 func stage(t *testing.T, cfg fbs.PlayerConfig) (*fbs.Player, *rfb.Server) {
 	t.Helper()
 	p := fbs.NewPlayer(cfg)
-	srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
+	// Without a frame interval no time passes while a picture is looked at.
+	srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1, FrameInterval: -1})
 	t.Cleanup(func() { srv.Close() })
 	return p, srv
 }

@@ -2,7 +2,6 @@ package fbs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,18 +87,18 @@ func (p *Player) Run(ctx context.Context, d *rfb.Desktop) error {
 		p.desktop, p.seeking = nil, false
 	}()
 	for {
-		// It ends when ctx does, or to begin anew.
 		err := p.pass(ctx, d)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !errors.Is(err, context.Canceled):
+		case err != nil:
 			return fmt.Errorf("playing the recording: %w", err)
 		}
 	}
 }
 
-// pass plays the recording from its beginning.
+// pass plays the recording from its beginning until ctx ends, or it is to be
+// begun anew (nil).
 func (p *Player) pass(ctx context.Context, d *rfb.Desktop) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -113,7 +112,11 @@ func (p *Player) pass(ctx context.Context, d *rfb.Desktop) error {
 		defer p.mu.Unlock()
 		p.client, p.conn, p.cancel, p.finished = nil, nil, func() {}, false
 	}()
-	return client.Run(ctx, d)
+	err := client.Run(ctx, d)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // open is the Client's Dial.
@@ -254,7 +257,7 @@ func (c *clock) until(to time.Duration, now time.Time) time.Duration {
 // scaled is d times by, as far as a duration can tell.
 func scaled(d time.Duration, by float64) time.Duration {
 	f := float64(d) * by
-	if f >= MaxTime.Seconds()*1e9 {
+	if f >= float64(MaxTime) {
 		return MaxTime
 	}
 	return time.Duration(f)

@@ -154,7 +154,7 @@ func TestRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()...)
 		p := fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(r.data)})
-		srv := rfb.NewServer(p, rfb.ServerConfig{Linger: time.Millisecond})
+		srv := rfb.NewServer(p, rfb.ServerConfig{Linger: time.Millisecond, FrameInterval: -1})
 		defer srv.Close()
 		for _, i := range []int{0, 0, 6, 0} {
 			time.Sleep(time.Hour)
