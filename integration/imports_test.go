@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"rfb/encoding": {"rfb/pixel", "rfb/wire", "rfb/jpeg"},
 	"rfb/security": {"rfb/pixel", "rfb/wire"},
 	"rfb":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security"},
-	"rfb/fbs":      {"rfb/pixel", "rfb/wire"},
+	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"x11":          {"rfb/pixel", "rfb/security", "rfb", "rfb/notice"},
@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"launcher/inventory": {"launcher"},
 	"launcher/recipe":    {"launcher"},
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
-	"integration":        {},
+	"integration":        {"rfb", "rfb/fbs", "rfb/pixel", "rfb/wire"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor

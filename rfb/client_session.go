@@ -67,6 +67,9 @@ func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire
 		format: pixel.RGB888, decoders: make(map[wire.Encoding]encoding.Decoder),
 		grabbed: make(chan struct{}, 1), sizeReply: make(chan int, 1),
 	}
+	if c.cfg.Recorded {
+		s.format = init.Format
+	}
 	s.resize(init.Width, init.Height)
 	return s
 }
@@ -85,6 +88,9 @@ func (s *session) request(incremental bool) {
 // send queues a message. Where the server has stopped reading for so long
 // that the queue is full, the connection is lost.
 func (s *session) send(m wire.ClientMessage) {
+	if s.c.cfg.Recorded {
+		return
+	}
 	select {
 	case s.out <- m.Append(nil):
 	case <-s.done:
@@ -119,12 +125,19 @@ func (s *session) read() error {
 		}
 		switch err := s.rd.Err(); {
 		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-			return errors.New("the RFB server closed the connection")
+		case closed(err):
+			return errServerClosed
 		default:
 			return fmt.Errorf("from the RFB server: %w", err)
 		}
 	}
+}
+
+var errServerClosed = errors.New("the RFB server closed the connection")
+
+// closed tells the end of a connection from other errors.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
 func (s *session) message(t wire.ServerMessageType) {
@@ -179,6 +192,9 @@ func (s *session) update() {
 	}
 	if s.rd.Err() == nil {
 		s.announce(&damage)
+	} else if s.c.cfg.Recorded && closed(s.rd.Err()) {
+		s.lacking.Clear() // no more will come
+		s.announce(&damage)
 	}
 	s.c.mu.Unlock()
 	if s.rd.Err() != nil {
@@ -203,7 +219,9 @@ func (s *session) update() {
 // announce tells the server of what an update brought. The first picture, and
 // one of another size, is announced when all of it is there.
 func (s *session) announce(damage *pixel.Region) {
-	s.lacking.Subtract(damage)
+	if s.lacking.Subtract(damage); s.c.cfg.Recorded && !damage.Empty() {
+		s.lacking.Clear() // nobody asked for the whole picture
+	}
 	switch {
 	case !s.lacking.Empty():
 		return
@@ -219,6 +237,16 @@ func (s *session) announce(damage *pixel.Region) {
 			s.c.cfg.Live()
 		}
 	}
+}
+
+// stay shows what there is of a recording that has ended, until ctx ends.
+func (s *session) stay(ctx context.Context) {
+	s.c.mu.Lock()
+	s.lacking.Clear()
+	s.announce(new(pixel.Region))
+	s.c.mu.Unlock()
+	s.d.Damage(new(pixel.Region)) // for who looked while the lock was held
+	<-ctx.Done()
 }
 
 // letGrab waits a little for a Grab that failed during the update.
