@@ -130,7 +130,7 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 		c.frame = nil
 		c.mu.Unlock()
 	}()
-	d.SetName(init.Name)
+	d.SetName(validName(init.Name))
 	s.start(c.encodings(secured))
 	err = s.read()
 	if ctx.Err() != nil {

@@ -39,7 +39,7 @@ func eachHop(t *testing.T, f func(t *testing.T, src *rfbtest.Source, h *host)) {
 func (h *host) watching(src *rfbtest.Source, pseudos ...wire.Encoding) *rfbtest.Viewer {
 	h.t.Helper()
 	v := h.viewer(append([]wire.Encoding{wire.EncodingZRLE}, pseudos...)...)
-	await(h.t, v, src.Picture())
+	until(h.t, v, "the picture", func() bool { return v.Count[wire.EncodingZRLE] > 0 && v.Frame.Equal(src.Picture()) })
 	return v
 }
 
@@ -230,6 +230,7 @@ func TestPower(t *testing.T) {
 func TestPowerLogAndViewOnly(t *testing.T) {
 	log := new(syncBuffer)
 	src := rfbtest.NewSource(20, 20)
+	src.Fill(image.Rect(0, 0, 20, 20), 0x445566)
 	src.OfferPower(true)
 	h := serve(t, src, rfb.ServerConfig{Log: slog.New(slog.NewTextHandler(log, nil))})
 	looker, err := rfbtest.NewViewer(h.pipe(rfb.ViewerConfig{ViewOnly: true, Label: "looker"}))
