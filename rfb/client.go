@@ -29,10 +29,10 @@ type ClientConfig struct {
 	Dial func(ctx context.Context) (net.Conn, error)
 	// Security lists what may be used, the best first; nil is None alone.
 	Security []security.Type
-	// Encodings asked for, the best first; nil is all exact rows of the
-	// table by rank, with Raw before what compresses where the connection is a unix socket: bytes
-	// are cheaper there than compressing them (BenchmarkChain). The
-	// pseudo-encodings that a Client understands are asked for always.
+	// Encodings asked for, the best first; nil is every exact row of the table
+	// by rank, with Raw before what compresses where the connection is a unix
+	// socket: bytes are cheaper there than compressing them (BenchmarkChain).
+	// The pseudo-encodings that a Client understands are asked for always.
 	Encodings []wire.Encoding
 	// HandshakeTimeout gives up a server that does not finish the handshake
 	// in time; 0 is 10 s, negative is never.

@@ -195,8 +195,17 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	}
 	for v := range e.viewers {
 		ok, from := v.ready(now)
-		if !ok && from.IsZero() || !fresh && !v.hasNews(e) {
+		if !ok && from.IsZero() {
 			continue
+		}
+		if !fresh && !v.hasNews(e) {
+			g, rested := v.mendable(e, now)
+			if g.Empty() {
+				if rested.IsZero() {
+					continue
+				}
+				ok, from = false, later(from, rested)
+			}
 		}
 		if ok {
 			return true, time.Time{}
@@ -280,6 +289,7 @@ func (ev sourceEnded) do(e *engine) {
 	if len(e.viewers)+len(e.watchers) == 0 {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false
+		e.s.stats.frameBytes.Store(0)
 		e.grid = grid{}
 	}
 	switch {
@@ -403,6 +413,7 @@ func (e *engine) resize(size image.Point) {
 	old := e.frame
 	e.size = size
 	e.frame = pixel.NewFrame(size.X, size.Y)
+	e.s.stats.frameBytes.Store(int64(4 * size.X * size.Y))
 	if old != nil {
 		pixel.Copy(e.frame, old, old.Rect())
 	}
@@ -437,7 +448,7 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.looked, e.shown = true, true
-	e.grid.changed(changed, e.pending.moves)
+	e.grid.changed(changed, e.pending.moves, now)
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}

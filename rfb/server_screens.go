@@ -218,6 +218,7 @@ func (e *engine) sizeUpdate(v *viewer, u *update) (resized bool) {
 		if v.continuous {
 			v.area = image.Rectangle{Max: e.size}
 		}
+		v.lossy.Clear()
 		v.dirty.Clear()
 		v.dirty.Add(image.Rectangle{Max: e.size})
 	}

@@ -34,14 +34,17 @@ type viewer struct {
 
 	init     chan<- wire.ServerInit // until it is answered
 	joined   time.Time
-	params   encoding.Params
+	list     []wire.Encoding // of the last SetEncodings
+	params   encoding.Params // from list and the pixel format
 	can      abilities
 	streams  encoding.Streams
 	size     image.Point // that the viewer believes the picture has
 	dirty    pixel.Region
-	moves    []move // of the frame being made, for CopyRect
-	busy     bool   // the writer has a batch
-	control  []byte // messages that wait for the writer
+	lossy    pixel.Region // sent, and not exactly
+	mendedAt time.Time    // when some of it was last made exact beside news
+	moves    []move       // of the frame being made, for CopyRect
+	busy     bool         // the writer has a batch
+	control  []byte       // messages that wait for the writer
 	pace     pace
 	overlaid bool // the pointer is painted into this viewer's picture
 
@@ -83,7 +86,7 @@ func newViewer(s *Server, conn net.Conn, cfg ViewerConfig) *viewer {
 		s: s, conn: conn, cfg: cfg, in: wire.NewClientReader(wire.NewReader(conn, 2<<10)),
 		// One batch at most is with the writer, so the loop never waits.
 		out: make(chan batch, 1), gone: make(chan struct{}),
-		params: encoding.Params{Encoding: wire.EncodingRaw, Format: pixel.RGB888, Quality: -1, Compression: -1},
+		params: encoding.ParamsFor(nil, pixel.RGB888),
 	}
 }
 
@@ -353,7 +356,7 @@ func (ev said) do(e *engine) {
 	}
 	switch m := ev.m.(type) {
 	case wire.SetPixelFormat:
-		v.params.Format = m.Format
+		v.params = encoding.ParamsFor(v.list, m.Format)
 		v.mapStale = !m.Format.TrueColour
 		v.cursorStale = true
 	case wire.SetEncodings:
@@ -381,25 +384,11 @@ func (ev said) do(e *engine) {
 	}
 }
 
-// setEncodings follows a SetEncodings: the first encoding listed that this
-// program can make is the one used.
+// setEncodings follows a SetEncodings.
 func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	had := v.can
 	v.can = listed(list)
-	p := encoding.Params{Encoding: wire.EncodingRaw, Format: v.params.Format, Quality: -1, Compression: -1}
-	chosen := false
-	for _, n := range list {
-		if row := encoding.ByNumber(n); row != nil && row.Encode != nil && !chosen {
-			p.Encoding, chosen = n, true
-		}
-		switch {
-		case n >= wire.PseudoQualityLevel0 && n <= wire.PseudoQualityLevel9:
-			p.Quality = int8(n - wire.PseudoQualityLevel0)
-		case n >= wire.PseudoCompressLevel0 && n <= wire.PseudoCompressLevel9:
-			p.Compression = int8(n - wire.PseudoCompressLevel0)
-		}
-	}
-	v.params = p
+	v.list, v.params = list, encoding.ParamsFor(list, v.params.Format)
 	e.overlay(v, !v.can.drawCursor())
 	switch {
 	case v.can.extendedDesktopSize && !had.extendedDesktopSize:
@@ -505,7 +494,11 @@ func (v *viewer) wantsCursor(e *engine) bool {
 // changed brings the viewer's state up to date with what a look at the source
 // found: the moves, then the changed pixels.
 func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now time.Time) {
-	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && v.sendable(now) && v.size == e.size
+	ready := v.sendable(now)
+	if !ready && (v.busy || v.continuous) {
+		e.s.stats.skipped.Add(1)
+	}
+	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && ready && v.size == e.size
 	var wants *pixel.Region
 	if copies && len(moves) > 0 {
 		wants = v.wants()
@@ -513,6 +506,7 @@ func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now tim
 	for _, m := range moves {
 		if copies && wants.Contains(m.rect) {
 			m.stale(&v.dirty)
+			m.stale(&v.lossy)
 			v.moves = append(v.moves, m)
 			continue
 		}

@@ -54,7 +54,7 @@ var qualities = [10]struct {
 func ParamsFor(list []wire.Encoding, f pixel.PixelFormat) Params {
 	const none = -1
 	p := Params{Encoding: wire.EncodingRaw, Format: f, Quality: none, Compression: none}
-	chosen, jpegs := false, false
+	chosen, jpegs, pngs, zlibs := false, false, false, false
 	coarse, fine, sub := none, none, none
 	first := func(level *int, v wire.Encoding) {
 		if *level == none {
@@ -69,6 +69,10 @@ func ParamsFor(list []wire.Encoding, f pixel.PixelFormat) Params {
 		switch {
 		case n == wire.EncodingJPEG:
 			jpegs = true
+		case n == wire.EncodingTightPNG:
+			pngs = true
+		case n == wire.EncodingZlib:
+			zlibs = true
 		case n >= wire.PseudoQualityLevel0 && n <= wire.PseudoQualityLevel9:
 			first(&coarse, n-wire.PseudoQualityLevel0)
 		case n >= wire.PseudoFineQualityLevel0 && n <= wire.PseudoFineQualityLevel100:
@@ -78,6 +82,10 @@ func ParamsFor(list []wire.Encoding, f pixel.PixelFormat) Params {
 		case n >= wire.PseudoCompressLevel0 && n <= wire.PseudoCompressLevel9:
 			first(&compression, n-wire.PseudoCompressLevel0)
 		}
+	}
+	if pngs && !zlibs {
+		// noVNC before 1.6, whose Tight may lack the gradient filter.
+		compression = min(compression, tightGradientLevel-1)
 	}
 	p.Compression = int8(compression)
 	if !f.TrueColour || f.BitsPerPixel == 8 {

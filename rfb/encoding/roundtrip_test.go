@@ -339,7 +339,7 @@ func TestTruncation(t *testing.T) {
 				for _, p := range e.Encode(nil, src, src.Rect(), Params{e.Number, f, -1, 0, 2}) {
 					full := append(new(Streams).AppendHeader(nil, &p), p.Data...)[12:]
 					for n := range full {
-						d, dst := e.NewDecoder(), pixel.NewFrame(src.Width, src.Height)
+						d, dst := ByNumber(p.Encoding).NewDecoder(), pixel.NewFrame(src.Width, src.Height)
 						err := d.Decode(wire.NewReader(bytes.NewReader(full[:n]), 64), dst, p.Rect, f)
 						if !errors.Is(err, io.ErrUnexpectedEOF) {
 							t.Fatalf("%s %dx%d cut to %d of %d bytes: %v", e.Name, src.Width, src.Height, n, len(full), err)
