@@ -66,7 +66,7 @@ const (
 var clientPseudos = []wire.Encoding{
 	wire.PseudoExtendedDesktopSize, wire.PseudoDesktopSize, wire.PseudoLastRect, wire.PseudoDesktopName,
 	wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoQEMUExtendedKeyEvent, wire.PseudoQEMULEDState,
-	wire.PseudoVMwareCursor, wire.PseudoCursor,
+	wire.PseudoVMwareCursor, wire.PseudoCursorWithAlpha, wire.PseudoCursor, wire.PseudoXCursor,
 	wire.PseudoVMwareCursorPosition, wire.PseudoVMwareLEDState, wire.PseudoQEMUPointerMotion,
 	wire.PseudoExtendedMouseButtons, wire.PseudoExtendedClipboard, wire.PseudoXVP,
 }
@@ -295,6 +295,10 @@ func (s *session) rect(h wire.RectangleHeader, damage *pixel.Region) (resized bo
 		s.cursor(encoding.DecodeCursor(s.rd, h, s.format))
 	case wire.PseudoVMwareCursor:
 		s.cursor(encoding.DecodeVMwareCursor(s.rd, h, s.format))
+	case wire.PseudoCursorWithAlpha:
+		s.cursor(encoding.DecodeCursorWithAlpha(s.rd, h))
+	case wire.PseudoXCursor:
+		s.cursor(encoding.DecodeXCursor(s.rd, h))
 	default:
 		s.pixels(h, damage)
 	}

@@ -39,16 +39,22 @@ func (c *cursorState) painted(frame *pixel.Frame, r image.Rectangle) *pixel.Fram
 	return f
 }
 
-// message is the pointer's shape as v takes it.
+// message is the pointer's shape as v takes it, in the form that keeps most.
 func (c *cursorState) message(v *viewer) encoding.Piece {
 	shape := c.shape
 	if shape == nil {
 		shape = pixel.DefaultCursor()
 	}
-	if v.can.vmwareCursor {
+	switch {
+	case v.can.vmwareCursor:
 		return encoding.VMwareCursor(shape)
+	case v.can.alphaCursor:
+		return encoding.CursorWithAlpha(shape)
+	case v.can.cursor:
+		return encoding.Cursor(shape, v.params.Format)
+	default:
+		return encoding.XCursor(shape)
 	}
-	return encoding.Cursor(shape, v.params.Format)
 }
 
 // setCursor changes the pointer's shape or place.

@@ -403,3 +403,25 @@ func TestViewerListsNothing(t *testing.T) {
 		}
 	})
 }
+
+// The pointer's shape comes in the form that keeps most of those listed,
+// whatever their order.
+func TestCursorForms(t *testing.T) {
+	forms := []wire.Encoding{wire.PseudoXCursor, wire.PseudoCursor, wire.PseudoCursorWithAlpha, wire.PseudoVMwareCursor}
+	shape := &pixel.Cursor{Width: 2, Height: 2, HotX: 1, Pix: []uint32{0xff000000, 0xffffffff, 0, 0xff000000}}
+	eachHop(t, func(t *testing.T, src *rfbtest.Source, h *host) {
+		src.SetCursor(shape)
+		for i, best := range forms {
+			v := h.watching(src, forms[:i+1]...)
+			until(t, v, "the pointer's shape", func() bool { return v.Cursor != nil && v.Cursor.Width == 2 })
+			if !reflect.DeepEqual(v.Cursor, shape) {
+				t.Errorf("%v shows %+v", best, v.Cursor)
+			}
+			for _, other := range forms {
+				if n := v.Count[other]; (n > 0) != (other == best) {
+					t.Errorf("where %v is the best, %v came %d times", best, other, n)
+				}
+			}
+		}
+	})
+}

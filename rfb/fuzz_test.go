@@ -66,6 +66,13 @@ func FuzzServerMessages(f *testing.F) {
 	} {
 		f.Add(append(wire.FramebufferUpdate{Rects: 1}.Append(nil), rect...))
 	}
+	shape := &pixel.Cursor{Width: 3, Height: 2, HotX: 1, Pix: []uint32{0xff000000, 0xffffffff, 0, 0x80123456, 0, 0xff0000ff}}
+	for _, p := range []encoding.Piece{
+		encoding.Cursor(shape, pixel.RGB888), encoding.XCursor(shape), encoding.CursorWithAlpha(shape), encoding.VMwareCursor(shape),
+	} {
+		b := wire.RectangleHeader{Rect: p.Rect, Encoding: p.Encoding}.Append(wire.FramebufferUpdate{Rects: 1}.Append(nil))
+		f.Add(append(b, p.Data...))
+	}
 	for _, m := range clipMessages {
 		f.Add(wire.ServerCutText(m).Append(nil))
 	}

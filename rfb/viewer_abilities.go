@@ -5,7 +5,7 @@ import "github.com/ironglass/ironglass/rfb/wire"
 // abilities is what a viewer's SetEncodings listed besides encodings.
 type abilities struct {
 	copyRect, desktopSize, extendedDesktopSize, desktopName bool
-	cursor, vmwareCursor                                    bool
+	cursor, xCursor, alphaCursor, vmwareCursor              bool
 	fence, continuousUpdates                                bool
 	extendedKeys, buttons, leds, vmwareLEDs                 bool
 	pointerMotion, cursorPosition                           bool
@@ -26,6 +26,10 @@ func listed(list []wire.Encoding) (can abilities) {
 			can.desktopName = true
 		case wire.PseudoCursor:
 			can.cursor = true
+		case wire.PseudoXCursor:
+			can.xCursor = true
+		case wire.PseudoCursorWithAlpha:
+			can.alphaCursor = true
 		case wire.PseudoVMwareCursor:
 			can.vmwareCursor = true
 		case wire.PseudoFence:
@@ -54,7 +58,9 @@ func listed(list []wire.Encoding) (can abilities) {
 }
 
 // drawCursor reports whether the viewer draws the pointer itself.
-func (a *abilities) drawCursor() bool { return a.cursor || a.vmwareCursor }
+func (a *abilities) drawCursor() bool {
+	return a.cursor || a.xCursor || a.alphaCursor || a.vmwareCursor
+}
 
 // anyLEDs reports whether the viewer can be told the keyboard's lights.
 func (a *abilities) anyLEDs() bool { return a.leds || a.vmwareLEDs }

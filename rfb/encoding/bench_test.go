@@ -43,6 +43,40 @@ func benchEncode(b *testing.B, e *Encoding, src *pixel.Frame, width, height int,
 	b.ReportMetric(float64(size)/1000, "kB")
 }
 
+// BenchmarkQuality measures what a server does for a viewer that allows loss,
+// from the lowest quality to none.
+func BenchmarkQuality(b *testing.B) {
+	for _, g := range append(golden.All(1280, 1024), golden.Picture{Name: "noise", Frame: golden.Noise(1280, 1024, 1)}) {
+		for _, n := range []wire.Encoding{wire.EncodingTight, wire.EncodingTightPNG, wire.EncodingZRLE} {
+			for _, level := range []int{-1, 0, 3, 6, 8, 9} {
+				list := []wire.Encoding{n, wire.EncodingJPEG, wire.EncodingZlib, wire.PseudoCompressLevel0 + 2}
+				if level >= 0 {
+					list = append(list, wire.PseudoQualityLevel0+wire.Encoding(level))
+				}
+				p := ParamsFor(list, formats[1])
+				b.Run(fmt.Sprintf("%s/%v/%d", g.Name, n, level), func(b *testing.B) {
+					benchEncode(b, &Encoding{Encode: Encode}, g.Frame, 256, 64, p)
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkClassify measures what telling photographs from drawings costs.
+func BenchmarkClassify(b *testing.B) {
+	for _, g := range golden.All(1280, 1024) {
+		b.Run(g.Name, func(b *testing.B) {
+			b.SetBytes(int64(4 * g.Frame.Width * g.Frame.Height))
+			s := new(scratch)
+			for b.Loop() {
+				for c := range cells(g.Frame.Rect(), 256, 64) {
+					s.mosaic.classify(&s.pal, g.Frame, c)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	for _, g := range golden.All(1280, 1024) {
 		for _, e := range encoders() {

@@ -42,20 +42,38 @@ func newCursor(rd *wire.Reader, h wire.RectangleHeader) (*pixel.Cursor, error) {
 // the leftmost pixel in the highest bit.
 func Cursor(c *pixel.Cursor, f pixel.PixelFormat) Piece {
 	conv := pixel.NewConverter(f)
-	pitch := (c.Width + 7) / 8
-	data := make([]byte, 0, len(c.Pix)*conv.Size()+pitch*c.Height)
+	data := make([]byte, 0, len(c.Pix)*conv.Size()+maskPitch(c.Width)*c.Height)
 	for _, p := range c.Pix {
 		data = conv.AppendPixel(data, p&pixel.Mask)
 	}
-	at := len(data)
-	data = data[:at+pitch*c.Height]
-	for i, p := range c.Pix {
-		if p>>24 >= opaque {
-			x, y := i%c.Width, i/c.Width
-			data[at+y*pitch+x/8] |= 0x80 >> (x % 8)
+	data = appendMask(data, c.Width, len(c.Pix), func(i int) bool { return c.Pix[i]>>24 >= opaque })
+	return Piece{Rect: cursorRect(c), Encoding: wire.PseudoCursor, Data: data}
+}
+
+// maskPitch is the number of bytes of a row of a bitmask.
+func maskPitch(width int) int { return (width + 7) / 8 }
+
+// appendMask appends a bitmask of n pixels in rows of the given width, with the
+// bits of those that are set.
+func appendMask(b []byte, width, n int, set func(i int) bool) []byte {
+	if n == 0 {
+		return b
+	}
+	at, pitch := len(b), maskPitch(width)
+	b = append(b, make([]byte, pitch*n/width)...)
+	for i := range n {
+		if set(i) {
+			x, y := i%width, i/width
+			b[at+y*pitch+x/8] |= 0x80 >> (x % 8)
 		}
 	}
-	return Piece{Rect: cursorRect(c), Encoding: wire.PseudoCursor, Data: data}
+	return b
+}
+
+// maskBit is the bit of pixel i in a bitmask.
+func maskBit(mask []byte, width, i int) bool {
+	x, y := i%width, i/width
+	return mask[y*maskPitch(width)+x/8]>>(7-x%8)&1 != 0
 }
 
 // DecodeCursor reads the data of a Cursor rectangle in format f. Errors are
@@ -67,15 +85,13 @@ func DecodeCursor(rd *wire.Reader, h wire.RectangleHeader, f pixel.PixelFormat) 
 	}
 	conv := pixel.NewConverter(f)
 	pixels := rd.Chunk("cursor-pixels", uint32(len(c.Pix)*conv.Size()), 4*maxCursor*maxCursor)
-	pitch := (c.Width + 7) / 8
-	mask := rd.Chunk("bitmask", uint32(pitch*c.Height), maxCursor*maxCursor)
+	mask := rd.Chunk("bitmask", uint32(maskPitch(c.Width)*c.Height), maxCursor*maxCursor)
 	if rd.Err() != nil {
 		return nil, rd.Err()
 	}
 	conv.ReadRow(c.Pix, pixels)
 	for i := range c.Pix {
-		x, y := i%c.Width, i/c.Width
-		if mask[y*pitch+x/8]>>(7-x%8)&1 != 0 {
+		if maskBit(mask, c.Width, i) {
 			c.Pix[i] |= 0xff000000
 		} else {
 			c.Pix[i] = 0

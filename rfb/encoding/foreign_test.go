@@ -179,6 +179,29 @@ func TestTightOfOtherServers(t *testing.T) {
 	}
 }
 
+// One stream that goes on, at any level, pixels whole.
+func TestZlibOfOtherServers(t *testing.T) {
+	for _, pf := range formats {
+		rnd := rand.New(rand.NewPCG(2, 1))
+		src := through(golden.Desktop(320, 200), pf)
+		v := newViewer(320, 200, pf)
+		want := v.frame.Clone()
+		f, conv := &foreign{format: pf}, pixel.NewConverter(pf)
+		for step := range 60 {
+			w, h := 1+rnd.IntN(90), 1+rnd.IntN(40)
+			r := image.Rect(0, 0, w, h).Add(image.Pt(rnd.IntN(320-w), rnd.IntN(200-h)))
+			pixel.Copy(want, src, r)
+			data := counted(f.deflate(0, appendRect(nil, src, r, conv)))
+			if err := v.show([]Piece{{Rect: r, Encoding: wire.EncodingZlib, Data: data}}); err != nil {
+				t.Fatalf("%v, step %d: %v", pf, step, err)
+			}
+			if diff := firstDifference(v.frame, want); diff != "" {
+				t.Fatalf("%v, step %d, %v: %s", pf, step, r, diff)
+			}
+		}
+	}
+}
+
 // A chunk may end without a flush marker, or end the stream.
 func TestInflaterFlushes(t *testing.T) {
 	text := []byte(strings.Repeat("from rectangle to rectangle, ", 40))
@@ -214,6 +237,36 @@ func TestInflaterFlushes(t *testing.T) {
 		}
 		if err := z.end(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// The gradient filter's encoder does what the specification's words say, and is
+// used where it is asked for.
+func TestGradientEncoder(t *testing.T) {
+	for _, src := range []*pixel.Frame{golden.Photo(77, 31), golden.Noise(40, 9, 1), golden.Desktop(90, 50), golden.Noise(1, 7, 2), golden.Noise(9, 1, 2)} {
+		f := &foreign{format: formats[1]}
+		if got := appendGradient([]byte("x"), src, src.Rect()); !bytes.Equal(got, append([]byte("x"), f.filtered(src)...)) {
+			t.Errorf("%dx%d is filtered otherwise", src.Width, src.Height)
+		}
+	}
+	photo := golden.Photo(256, 64)
+	size := func(level int8, pf pixel.PixelFormat) (n int, gradient bool) {
+		p := encodeTight(nil, photo, photo.Rect(), Params{wire.EncodingTight, pf, -1, 0, level})
+		return len(p[0].Data), p[0].Data[0]&tightFilter != 0 && p[0].Data[1] == tightGradient
+	}
+	for level := int8(-1); level < 10; level++ {
+		n, used := size(level, formats[1])
+		if used != (level >= tightGradientLevel) {
+			t.Errorf("level %d: gradient filter used: %v", level, used)
+		}
+		if most := 3 * len(photo.Pix); used && n > most/2 {
+			t.Errorf("level %d: %d of %d bytes", level, n, most)
+		}
+	}
+	for _, pf := range []pixel.PixelFormat{formats[9], formats[13]} {
+		if _, used := size(9, pf); used {
+			t.Errorf("%v: gradient filter used", pf)
 		}
 	}
 }
@@ -326,6 +379,12 @@ func TestHostileData(t *testing.T) {
 		{"Tight JPEG that is none", wire.EncodingTight, compact([]byte{0x90}, []byte("not a picture")), "JPEG"},
 		{"Tight not zlib", wire.EncodingTight, compact([]byte{0}, []byte("GIF89a")), "not deflate"},
 
+		{"Zlib bomb", wire.EncodingZlib, counted(bomb), ""},
+		{"Zlib too little", wire.EncodingZlib, counted(zlibData(make([]byte, 4*64*64-1))), "shorter"},
+		{"Zlib empty", wire.EncodingZlib, counted(nil), "shorter"},
+		{"Zlib much more compressed data", wire.EncodingZlib, counted(append(zlibData(make([]byte, 4*64*64)), noise...)), "more than"},
+		{"Zlib not zlib", wire.EncodingZlib, counted([]byte("GIF89a")), "not deflate"},
+
 		{"Hextile outside of its tile", wire.EncodingHextile, []byte{0x0e, 1, 2, 3, 0, 4, 5, 6, 0, 1, 0x88, 0xff}, "outside its tile"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -356,6 +415,9 @@ func TestLyingLengthsTakeNoMemory(t *testing.T) {
 	}{
 		{wire.EncodingZRLE, []byte{0xff, 0xff, 0xff, 0xff, 0x78, 0x9c}},
 		{wire.EncodingTight, []byte{0, 0xff, 0xff, 0xff, 0x78, 0x9c}},
+		{wire.EncodingZlib, []byte{0xff, 0xff, 0xff, 0xff, 0x78, 0x9c}},
+		{wire.EncodingRRE, []byte{0, 0, 0x0f, 0xff, 0, 0, 0, 0}},
+		{wire.EncodingJPEG, []byte{0xff, jpegSOI, 0xff, 0xe0, 0xff, 0xff}},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

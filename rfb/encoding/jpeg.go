@@ -101,12 +101,11 @@ func (d *jpegDecoder) Decode(rd *wire.Reader, dst *pixel.Frame, r image.Rectangl
 		return rd.Failf("JPEG data begins with 0x%02x%02x, not with an SOI marker", a, b)
 	}
 	d.buf = append(d.buf, 0xff, jpegSOI)
-	limit, marker := jpegLimit(r.Dx()*r.Dy()), byte(0)
+	limit, marker := jpegLimit(r.Dx()*r.Dy()), readMarker(rd)
 	for marker != jpegEOI && rd.Err() == nil {
-		if marker == 0 {
+		if marker = d.segment(rd, marker, limit); marker == 0 {
 			marker = readMarker(rd)
 		}
-		marker = d.segment(rd, marker, limit)
 	}
 	if rd.Err() != nil {
 		return rd.Err()
@@ -135,8 +134,8 @@ func readMarker(rd *wire.Reader) byte {
 	return 0
 }
 
-// segment reads what belongs to the marker and returns the marker after it
-// where that was read too: EOI itself, or what ends a scan; otherwise 0.
+// segment reads what belongs to the marker, and returns the marker after it
+// where that was read too, as what ends a scan is; otherwise 0.
 func (d *jpegDecoder) segment(rd *wire.Reader, marker byte, limit int) byte {
 	switch {
 	case rd.Err() != nil:
@@ -144,8 +143,6 @@ func (d *jpegDecoder) segment(rd *wire.Reader, marker byte, limit int) byte {
 	case marker == jpegSOI:
 		_ = rd.Failf("JPEG data begins anew before its end")
 		return 0
-	case marker == jpegEOI:
-		return marker
 	case marker == jpegTEM || marker >= jpegRST0 && marker <= jpegRST7:
 		return 0 // without meaning here
 	}

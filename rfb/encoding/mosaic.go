@@ -12,6 +12,9 @@ import (
 // of the ground, equal to a neighbour; frames, icons and plain areas are so
 // yet more, and computed gradients go as their neighbours let expect. A
 // photograph's pixels, and a film's, do neither, for the camera's noise.
+//
+// Quiet parts of a photograph are less certain: little noise and no hard
+// edges, which text would have. They count where they touch what is certain.
 const (
 	// blockSide is the side of a block in pixels, that of JPEG's largest
 	// minimum coded unit.
@@ -20,25 +23,22 @@ const (
 	// in pixels, a bit of a word for each block.
 	mosaicSide = 32 * blockSide
 
-	// photoEqual: a block with a pixel in so many equal to a neighbour is
-	// drawn.
-	photoEqual = 4
-	// photoSmooth: a block in which fewer than a pixel in so many is a
-	// surprise is computed.
-	photoSmooth = 4
-	// photoColours is the number of colours in a block from which it is a
-	// photograph.
-	photoColours = 48
+	// A photograph has a quarter of surprises and less than a quarter of
+	// pixels equal to a neighbour, and so many colours in a whole block.
+	photoSurprises, photoEqual, photoColours = 4, 4, 48
+	// A quiet part has one surprise in so many pixels, less than half of them
+	// equal to a neighbour, hardly an edge, and so many colours.
+	quietSurprises, quietEqual, quietEdges, quietColours = 32, 2, 64, 16
 	// photoLeast is the number of blocks from which an area is worth being a
 	// picture: its head alone has six hundred bytes.
-	photoLeast = 4
+	photoLeast = 6
 )
 
 // mosaic is an area in blocks, up to 32 rows of up to 32, from the area's
 // upper left corner: bit x of word y is set in photo where the block is a
-// photograph, and in plain where it might be a quiet part of one.
+// photograph, and in quiet where it might be a quiet part of one.
 type mosaic struct {
-	photo, plain [32]uint32
+	photo, quiet [32]uint32
 	cols, rows   int
 }
 
@@ -53,18 +53,17 @@ func (m *mosaic) classify(pal *palette, src *pixel.Frame, r image.Rectangle) boo
 	m.cols, m.rows = (r.Dx()+blockSide-1)/blockSide, (r.Dy()+blockSide-1)/blockSide
 	photo, drawings := 0, 0
 	for y := range m.rows {
-		m.photo[y], m.plain[y] = 0, 0
+		m.photo[y], m.quiet[y] = 0, 0
 		for x := range m.cols {
 			at := r.Min.Add(image.Pt(x*blockSide, y*blockSide))
-			b := image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)
-			switch {
-			case drawn(src, b):
-				drawings++
-			case surprising(pal, src, b):
+			switch look(pal, src, image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)) {
+			case blockPhoto:
 				m.photo[y] |= 1 << x
 				photo++
-			default:
-				m.plain[y] |= 1 << x
+			case blockQuiet:
+				m.quiet[y] |= 1 << x
+			case blockDrawn:
+				drawings++
 			}
 		}
 	}
@@ -74,25 +73,31 @@ func (m *mosaic) classify(pal *palette, src *pixel.Frame, r image.Rectangle) boo
 	case drawings == 0 && photo*8 >= 7*m.rows*m.cols:
 		m.photo = m.all()
 	default:
-		m.fill()
+		for m.grow() {
+		}
 	}
 	return true
 }
 
-// fill makes quiet blocks with photographs on three sides a part of them.
-func (m *mosaic) fill() {
-	was := m.photo
-	for y, p := range was[:m.rows] {
-		var up, down uint32
+// grow makes quiet blocks beside photographs a part of them, and reports
+// whether there were any.
+func (m *mosaic) grow() bool {
+	grew := false
+	for y := range m.rows {
+		p := m.photo[y]
+		near := p<<1 | p>>1
 		if y > 0 {
-			up = was[y-1]
+			near |= m.photo[y-1]
 		}
 		if y+1 < m.rows {
-			down = was[y+1]
+			near |= m.photo[y+1]
 		}
-		left, right := p<<1, p>>1
-		m.photo[y] |= m.plain[y] & (up&down&(left|right) | left&right&(up|down))
+		if more := near & m.quiet[y] &^ p; more != 0 {
+			m.photo[y] |= more
+			grew = true
+		}
 	}
+	return grew
 }
 
 // all has every block's bit set.
@@ -103,10 +108,64 @@ func (m *mosaic) all() (photo [32]uint32) {
 	return photo
 }
 
-// drawn reports whether many pixels of the block are equal to the one to the
-// left or above. It looks at every third row.
-func drawn(src *pixel.Frame, b image.Rectangle) bool {
-	w, equal, seen := b.Dx(), 0, 0
+// What a block can be.
+const (
+	blockDrawn    = iota
+	blockComputed // many colours that follow from each other
+	blockQuiet
+	blockPhoto
+)
+
+// look says what the block b is.
+func look(pal *palette, src *pixel.Frame, b image.Rectangle) int {
+	equal, seen := repeats(src, b)
+	if quietEqual*equal >= seen { // all of a block of one row or column
+		return blockDrawn
+	}
+	photo := photoEqual*equal < seen
+	// A part of a block at the area's edge has its part of the colours.
+	share := func(colours int) int { return max(2, colours*b.Dx()*b.Dy()/(blockSide*blockSide)) }
+	most := share(photoColours)
+	inner := (b.Dx() - 1) * (b.Dy() - 1)
+	pal.reset()
+	surprises, edges := 0, 0
+	above := src.Row(b.Min.Y, b.Min.X, b.Max.X)
+	for y := b.Min.Y + 1; y < b.Max.Y; y++ {
+		row := src.Row(y, b.Min.X, b.Max.X)
+		above = above[:len(row)]
+		left, corner := row[0], above[0]
+		for x := 1; x < len(row); x++ {
+			p, up := row[x], above[x]
+			if pal.n < most {
+				pal.number(p, most)
+			}
+			d := surprise(p, left, up, corner)
+			if d > 1 {
+				surprises++
+			}
+			if d > edge {
+				edges++
+			}
+			left, corner = p, up
+		}
+		if photo && pal.n >= most && photoSurprises*surprises >= inner {
+			return blockPhoto
+		}
+		above = row
+	}
+	switch {
+	case quietSurprises*surprises < inner:
+		return blockComputed
+	case pal.n >= share(quietColours) && quietEdges*edges <= inner:
+		return blockQuiet
+	default:
+		return blockDrawn
+	}
+}
+
+// repeats counts the pixels of the block that are equal to the one to the left
+// or above, and those that it looked at: of every third row.
+func repeats(src *pixel.Frame, b image.Rectangle) (equal, seen int) {
 	for y := b.Min.Y + 1; y < b.Max.Y; y += 3 {
 		row, above := src.Row(y, b.Min.X, b.Max.X), src.Row(y-1, b.Min.X, b.Max.X)
 		above = above[:len(row)]
@@ -118,47 +177,23 @@ func drawn(src *pixel.Frame, b image.Rectangle) bool {
 			}
 			left = p
 		}
-		seen += w - 1
+		seen += len(row) - 1
 	}
-	return equal*photoEqual >= seen // all of a block of one row or column
+	return equal, seen
 }
 
-// surprising reports whether the block has many colours, which do not follow
-// from their neighbours as the colours of a gradient do.
-func surprising(pal *palette, src *pixel.Frame, b image.Rectangle) bool {
-	pal.reset()
-	// A part of a block at the area's edge has its part of the colours.
-	colours := max(2, photoColours*b.Dx()*b.Dy()/(blockSide*blockSide))
-	surprises := max(1, (b.Dx()-1)*(b.Dy()-1)/photoSmooth)
-	var above []uint32
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		row := src.Row(y, b.Min.X, b.Max.X)
-		for x, p := range row {
-			if pal.n < colours {
-				pal.number(p, colours)
-			}
-			if x > 0 && above != nil && !follows(p, row[x-1], above[x], above[x-1]) {
-				surprises--
-			}
-		}
-		if pal.n >= colours && surprises <= 0 {
-			return true
-		}
-		above = row
-	}
-	return false
-}
+// edge is the surprise from which a pixel is one of a hard edge.
+const edge = 40
 
-// follows reports whether each component of p is within one of left plus
-// above minus corner.
-func follows(p, left, above, corner uint32) bool {
+// surprise is how far p is from left plus above minus corner in the component
+// where it is farthest.
+func surprise(p, left, above, corner uint32) int {
+	most := 0
 	for shift := 0; shift < 24; shift += 8 {
 		d := int(p>>shift&0xff) - int(left>>shift&0xff) - int(above>>shift&0xff) + int(corner>>shift&0xff)
-		if d < -1 || d > 1 {
-			return false
-		}
+		most = max(most, d, -d)
 	}
-	return true
+	return most
 }
 
 // cut appends parts that together are r, which the mosaic was made for.

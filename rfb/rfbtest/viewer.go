@@ -231,6 +231,10 @@ func (v *Viewer) rect() (last bool) {
 		v.Cursor, err = encoding.DecodeCursor(v.rd, h, v.Format)
 	case wire.PseudoVMwareCursor:
 		v.Cursor, err = encoding.DecodeVMwareCursor(v.rd, h, v.Format)
+	case wire.PseudoCursorWithAlpha:
+		v.Cursor, err = encoding.DecodeCursorWithAlpha(v.rd, h)
+	case wire.PseudoXCursor:
+		v.Cursor, err = encoding.DecodeXCursor(v.rd, h)
 	default:
 		err = v.pixels(h)
 	}
