@@ -114,10 +114,10 @@ func TestClipboard(t *testing.T) {
 					t.Fatal(err)
 				}
 				got, err := on.xclip(t.Context(), "-out", "-target", "UTF8_STRING")
-				if err != nil || got != text {
-					return fmt.Errorf("it is %.100q, %v", got, err)
+				if err == nil && got != text {
+					err = fmt.Errorf("it is %.100q", got)
 				}
-				return nil
+				return err
 			})
 		})
 	}

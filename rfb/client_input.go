@@ -130,7 +130,7 @@ func (p *powerAsk) end() {
 	defer p.mu.Unlock()
 	p.open = false
 	select {
-	case <-p.reply:
+	case <-p.reply: //nolint:errcheck // nobody waits for it
 	default:
 	}
 }

@@ -31,7 +31,7 @@ type peer struct {
 func newPeer(t *testing.T, conn net.Conn, name string) *peer {
 	t.Helper()
 	p := &peer{t, conn, wire.NewClientReader(wire.NewReader(conn, 4096))}
-	p.conn.SetDeadline(time.Now().Add(rfbtest.Patience)) //nolint:errcheck // the reads tell
+	p.conn.SetDeadline(time.Now().Add(rfbtest.Patience)) // the reads tell
 	for _, step := range []struct {
 		say  []byte
 		read int

@@ -217,7 +217,7 @@ func TestFloods(t *testing.T) {
 			t.Errorf("%d answers were kept for a viewer that did not read", n)
 		}
 		v.Conn.Close() // leaves
-		<-h.results    // maybe in the middle of an answer
+		<-h.results    //nolint:errcheck // maybe in the middle of an answer
 	})
 	for name, m := range map[string]wire.ClientMessage{
 		"fences":         wire.Fence{Flags: wire.FenceRequest, Payload: make([]byte, wire.MaxFencePayload)},

@@ -141,7 +141,7 @@ func (m *Clipboard) append(b []byte) []byte {
 		z.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) //nolint:errcheck // into memory
 		io.WriteString(z, text)                                        //nolint:errcheck // into memory
 	}
-	z.Close() //nolint:errcheck // into memory
+	z.Close() // into memory
 	return append(b, packed.Bytes()...)
 }
 

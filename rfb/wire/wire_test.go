@@ -17,7 +17,7 @@ var everything = SetEncodings{[]Encoding{PseudoExtendedMouseButtons, PseudoExten
 // fullReader reads the messages of a client that listed everything.
 func fullReader(r io.Reader) *ClientReader {
 	c := NewClientReader(NewReader(io.MultiReader(bytes.NewReader(everything.Append(nil)), r), 16))
-	c.Read() // what it is for
+	c.Read() //nolint:errcheck // a whole message
 	return c
 }
 
@@ -135,7 +135,7 @@ func readBack(t *testing.T, want any, b []byte, skip int, read func(r *Reader) a
 	if got := read(r); r.Err() != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %#v, want %#v, %v", got, want, r.Err())
 	}
-	if _, err := r.br.ReadByte(); err != io.EOF { //nolint:errorlint // as above
+	if _, err := r.br.ReadByte(); err != io.EOF {
 		t.Errorf("%T: not all of it was read", want)
 	}
 	for n := skip; n < len(b); n++ {
