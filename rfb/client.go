@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"log/slog"
 	"net"
 	"sync"
@@ -139,7 +138,7 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 		c.frame = nil
 		c.mu.Unlock()
 	}()
-	d.SetName(init.Name)
+	d.SetName(validName(init.Name))
 	s.start(c.encodings(secured))
 	err = s.read()
 	if c.cfg.Recorded && errors.Is(err, errServerClosed) {
@@ -183,77 +182,4 @@ func (c *Client) current() *session {
 	c.sessionMu.Lock()
 	defer c.sessionMu.Unlock()
 	return c.session
-}
-
-// KeyEvent sends the key on, by scancode too where the server takes them.
-func (c *Client) KeyEvent(e KeyEvent) {
-	s := c.current()
-	switch {
-	case s == nil:
-	case e.Keycode != 0 && s.extendedKeys.Load():
-		s.send(wire.QEMUExtendedKeyEvent(e))
-	case e.Keysym != 0:
-		s.send(wire.KeyEvent{Down: e.Down, Keysym: e.Keysym})
-	}
-}
-
-// PointerEvent sends the pointer's position and its first eight buttons on.
-func (c *Client) PointerEvent(e PointerEvent) {
-	if s := c.current(); s != nil {
-		s.send(wire.PointerEvent{Buttons: e.Buttons, X: e.X, Y: e.Y})
-	}
-}
-
-// SetCutText sends the clipboard on, in Latin-1.
-func (c *Client) SetCutText(text string) {
-	if s := c.current(); s != nil {
-		s.send(wire.ClientCutText{Text: latin1(text)})
-	}
-}
-
-// ErrNoResize is returned by SetDesktopSize where the server cannot or may
-// not change its size.
-var ErrNoResize = errors.New("the display's size cannot be changed")
-
-// SetDesktopSize asks the server for another size and waits for its answer.
-func (c *Client) SetDesktopSize(ctx context.Context, width, height int) error {
-	s := c.current()
-	if s == nil {
-		return ErrNotRunning
-	}
-	if !s.extendedSize.Load() {
-		return fmt.Errorf("%w: the server does not offer it", ErrNoResize)
-	}
-	s.sizeTurn.Lock()
-	defer s.sizeTurn.Unlock()
-	select { // an answer that came too late for an earlier question
-	case <-s.sizeReply:
-	default:
-	}
-	s.send(wire.SetDesktopSize{Width: width, Height: height,
-		Screens: []wire.Screen{{Rect: image.Rect(0, 0, width, height)}}})
-	select {
-	case result := <-s.sizeReply:
-		if result != wire.ResizeDone {
-			return fmt.Errorf("%w: %s", ErrNoResize, resizeResult(result))
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: the server did not answer: %w", ErrNoResize, ctx.Err())
-	case <-s.done:
-		return ErrNotRunning
-	}
-}
-
-func resizeResult(n int) string {
-	switch n {
-	case wire.ResizeProhibited:
-		return "it is not allowed"
-	case wire.ResizeOutOfResource:
-		return "the display has no such size to give"
-	case wire.ResizeInvalid:
-		return "the size is not valid"
-	default:
-		return fmt.Sprintf("result %d", n)
-	}
 }

@@ -38,14 +38,23 @@ type session struct {
 	missed        atomic.Bool   // Grab failed and waits for the end of the update
 	grabbed       chan struct{} // holds a token when Grab has caught up
 
-	extendedKeys, extendedSize atomic.Bool
-	sizeTurn                   sync.Mutex
-	sizeReply                  chan int
+	queued atomic.Int64 // bytes in out
+
+	// What the server has said that it can do.
+	extendedKeys, extendedButtons, extendedSize, xvp, fences atomic.Bool
+
+	relative atomic.Bool // the server wants motion
+	placeMu  sync.Mutex
+	place    place // of the pointer; guarded by placeMu
+	size     sizeAsk
+	power    powerAsk
+	clip     sessionClipboard
 }
 
 // Bounds of a session.
 const (
-	outQueue = 256 // messages that wait for the writer
+	outQueue = 256     // messages that wait for the writer
+	outBytes = 8 << 20 // likewise
 	// catchUp is how long the next update is held back for a Grab that came
 	// in the middle of the last one, so that a stream of updates without a
 	// pause cannot keep the picture from being looked at.
@@ -57,7 +66,9 @@ const (
 var clientPseudos = []wire.Encoding{
 	wire.PseudoExtendedDesktopSize, wire.PseudoDesktopSize, wire.PseudoLastRect, wire.PseudoDesktopName,
 	wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoQEMUExtendedKeyEvent, wire.PseudoQEMULEDState,
-	wire.PseudoVMwareCursor, wire.PseudoCursor,
+	wire.PseudoVMwareCursor, wire.PseudoCursorWithAlpha, wire.PseudoCursor, wire.PseudoXCursor,
+	wire.PseudoVMwareCursorPosition, wire.PseudoVMwareLEDState, wire.PseudoQEMUPointerMotion,
+	wire.PseudoExtendedMouseButtons, wire.PseudoExtendedClipboard, wire.PseudoXVP,
 }
 
 func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire.ServerInit) *session {
@@ -65,7 +76,8 @@ func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire
 		c: c, d: d, conn: conn, rd: rd,
 		out: make(chan []byte, outQueue), done: make(chan struct{}),
 		format: pixel.RGB888, decoders: make(map[wire.Encoding]encoding.Decoder),
-		grabbed: make(chan struct{}, 1), sizeReply: make(chan int, 1),
+		grabbed: make(chan struct{}, 1),
+		size:    newSizeAsk(), power: newPowerAsk(),
 	}
 	if c.cfg.Recorded {
 		s.format = init.Format
@@ -91,8 +103,13 @@ func (s *session) send(m wire.ClientMessage) {
 	if s.c.cfg.Recorded {
 		return
 	}
+	b := m.Append(nil)
+	if s.queued.Add(int64(len(b))) > outBytes {
+		s.conn.Close() // Run tells
+		return
+	}
 	select {
-	case s.out <- m.Append(nil):
+	case s.out <- b:
 	case <-s.done:
 	default:
 		s.conn.Close() // Run tells
@@ -105,6 +122,7 @@ func (s *session) write() {
 	for {
 		select {
 		case b := <-s.out:
+			s.queued.Add(-int64(len(b)))
 			s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) //nolint:errcheck // the write tells
 			if _, err := s.conn.Write(b); err != nil {
 				s.conn.Close() // ends Run
@@ -149,8 +167,8 @@ func (s *session) message(t wire.ServerMessageType) {
 	case wire.TypeBell:
 		s.d.Bell()
 	case wire.TypeServerCutText:
-		if m := wire.ReadServerCutText(s.rd); s.rd.Err() == nil {
-			s.d.CutText(fromLatin1(m.Text))
+		if m := wire.ReadServerCutText(s.rd, true); s.rd.Err() == nil {
+			s.cutText(m)
 		}
 	case wire.TypeEndOfContinuousUpdates:
 		if !s.canContinuous {
@@ -158,12 +176,13 @@ func (s *session) message(t wire.ServerMessageType) {
 			s.continuous()
 		}
 	case wire.TypeServerFence:
-		if f := wire.ReadFence(s.rd); s.rd.Err() == nil && f.Flags&wire.FenceRequest != 0 {
-			f.Flags &= wire.FenceSupported
-			s.send(f)
+		if f := wire.ReadFence(s.rd); s.rd.Err() == nil {
+			s.fence(f)
 		}
 	case wire.TypeServerXVP:
-		wire.ReadServerXVP(s.rd)
+		if m := wire.ReadServerXVP(s.rd); s.rd.Err() == nil {
+			s.serverXVP(m)
+		}
 	default:
 		s.rd.Failf("message type %d is not known", t)
 	}
@@ -227,7 +246,7 @@ func (s *session) announce(damage *pixel.Region) {
 		return
 	case !s.shown:
 		s.shown = true
-		s.d.Resize(s.c.frame.Width, s.c.frame.Height)
+		s.announceSize()
 	default:
 		s.d.Damage(damage)
 	}
@@ -275,23 +294,39 @@ func (s *session) caughtUp() {
 
 // rect reads one rectangle and reports whether the picture has another size.
 func (s *session) rect(h wire.RectangleHeader, damage *pixel.Region) (resized bool) {
+	if s.rd.Err() != nil {
+		return false
+	}
 	switch h.Encoding {
 	case wire.PseudoDesktopSize:
-		return s.resize(h.Rect.Dx(), h.Rect.Dy())
+		return s.setScreens(wire.ExtendedDesktopSize{Width: h.Rect.Dx(), Height: h.Rect.Dy()})
 	case wire.PseudoExtendedDesktopSize:
 		return s.extendedDesktopSize(wire.ReadExtendedDesktopSize(s.rd, h))
 	case wire.PseudoDesktopName:
 		if name := wire.ReadDesktopName(s.rd); s.rd.Err() == nil {
-			s.d.SetName(name)
+			s.d.SetName(validName(name))
 		}
 	case wire.PseudoQEMUExtendedKeyEvent:
 		s.extendedKeys.Store(true)
 	case wire.PseudoQEMULEDState:
-		s.d.SetLEDState(LEDState(s.rd.U8("led-state")))
+		s.d.SetLEDState(LEDState(wire.ReadLEDState(s.rd)))
+	case wire.PseudoVMwareLEDState:
+		s.d.SetLEDState(LEDState(wire.ReadVMwareLEDState(s.rd)))
+	case wire.PseudoExtendedMouseButtons:
+		s.extendedButtons.Store(true)
+	case wire.PseudoQEMUPointerMotion:
+		s.relative.Store(wire.PointerRelative(h))
+		s.d.SetPointerRelative(wire.PointerRelative(h))
+	case wire.PseudoVMwareCursorPosition:
+		s.d.SetPointer(h.Rect.Min.X, h.Rect.Min.Y)
 	case wire.PseudoCursor:
 		s.cursor(encoding.DecodeCursor(s.rd, h, s.format))
 	case wire.PseudoVMwareCursor:
 		s.cursor(encoding.DecodeVMwareCursor(s.rd, h, s.format))
+	case wire.PseudoCursorWithAlpha:
+		s.cursor(encoding.DecodeCursorWithAlpha(s.rd, h))
+	case wire.PseudoXCursor:
+		s.cursor(encoding.DecodeXCursor(s.rd, h))
 	default:
 		s.pixels(h, damage)
 	}
@@ -342,34 +377,4 @@ func (s *session) pixels(h wire.RectangleHeader, damage *pixel.Region) {
 		return
 	}
 	damage.Add(h.Rect)
-}
-
-// resize makes a new picture where the size is another.
-func (s *session) resize(width, height int) bool {
-	wire.CheckSize(s.rd, width, height)
-	f := s.c.frame
-	if s.rd.Err() != nil || f != nil && f.Width == width && f.Height == height {
-		return false
-	}
-	s.c.frame = pixel.NewFrame(width, height)
-	s.shown = false
-	s.lacking = *pixel.RegionOf(s.c.frame.Rect())
-	return true
-}
-
-func (s *session) extendedDesktopSize(m wire.ExtendedDesktopSize) bool {
-	if s.rd.Err() != nil {
-		return false
-	}
-	s.extendedSize.Store(true)
-	if m.Reason == wire.ResizeByThisClient {
-		select {
-		case s.sizeReply <- m.Result:
-		default: // nobody waits
-		}
-	}
-	if m.Reason != wire.ResizeByServer && m.Result != wire.ResizeDone {
-		return false
-	}
-	return s.resize(m.Width, m.Height)
 }

@@ -154,7 +154,7 @@ func TestClientDialFails(t *testing.T) {
 		t.Errorf("Snapshot returned %v", err)
 	}
 	client.KeyEvent(rfb.KeyEvent{Down: true, Keysym: 'a'}) // to nobody
-	if err := client.SetDesktopSize(ctx, 10, 10); !errors.Is(err, rfb.ErrNotRunning) {
+	if err := client.SetDesktopSize(ctx, 10, 10, nil); !errors.Is(err, rfb.ErrNotRunning) {
 		t.Errorf("SetDesktopSize returned %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -37,6 +38,12 @@ type engine struct {
 	leds    LEDState
 	hasLEDs bool
 	name    string
+
+	screens  []Screen // nil is one that is all of the picture
+	asked    sizeAsked
+	relative bool // the source wants motion
+	power    bool // the source offers power
+	clip     clipboard
 
 	viewers  map[*viewer]struct{}
 	watchers map[*watcher]struct{}
@@ -237,6 +244,8 @@ func (e *engine) startSource() {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.active = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
 	e.s.input.aim(e.active.src, e.active.gen, &e.s.mail)
+	e.setRelative(false)
+	e.power, e.clip = false, clipboard{}
 	go e.s.runSource(ctx, e.active.src, e.active.gen)
 }
 
@@ -350,7 +359,9 @@ func (e *engine) readMail() {
 	}
 	if n.size != nil {
 		e.known = true
+		before := e.size
 		e.resize(*n.size)
+		e.setScreens(n.screens, e.size != before)
 	}
 	if n.cursor != nil {
 		e.setCursor(*n.cursor, e.cursor.at)
@@ -369,18 +380,27 @@ func (e *engine) readMail() {
 		}
 	}
 	if n.name != nil && *n.name != e.name {
-		e.name = clipString(*n.name, wire.MaxName)
+		e.name = *n.name
 		for v := range e.viewers {
 			v.nameStale = true
 		}
 	}
-	for v := range e.viewers {
-		if n.bell {
+	if n.bell {
+		for v := range e.viewers {
 			e.control(v, wire.AppendBell(nil))
 		}
-		if n.cutText != nil {
-			e.control(v, wire.ServerCutText{Text: latin1(*n.cutText)}.Append(nil))
-		}
+	}
+	if n.relative != nil {
+		e.setRelative(*n.relative)
+	}
+	if n.warp != nil {
+		e.warp(*n.warp)
+	}
+	if n.power != nil {
+		e.setPower(*n.power)
+	}
+	if n.cutText != nil {
+		e.setClipboard(*n.cutText)
 	}
 }
 
@@ -438,11 +458,15 @@ func (e *engine) look(now time.Time) {
 	e.satisfyWatchers()
 }
 
+// clipString cuts s to n bytes, between characters.
 func clipString(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // latin1 is what viewers without the Extended Clipboard take (rfbproto 7.6.4).

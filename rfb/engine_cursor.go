@@ -5,7 +5,6 @@ import (
 
 	"github.com/ironglass/ironglass/rfb/encoding"
 	"github.com/ironglass/ironglass/rfb/pixel"
-	"github.com/ironglass/ironglass/rfb/wire"
 )
 
 // cursorState is the pointer as the source announced it. Viewers who asked for
@@ -40,16 +39,22 @@ func (c *cursorState) painted(frame *pixel.Frame, r image.Rectangle) *pixel.Fram
 	return f
 }
 
-// message is the pointer's shape as v takes it.
+// message is the pointer's shape as v takes it, in the form that keeps most.
 func (c *cursorState) message(v *viewer) encoding.Piece {
 	shape := c.shape
 	if shape == nil {
 		shape = pixel.DefaultCursor()
 	}
-	if v.can.vmwareCursor {
+	switch {
+	case v.can.vmwareCursor:
 		return encoding.VMwareCursor(shape)
+	case v.can.alphaCursor:
+		return encoding.CursorWithAlpha(shape)
+	case v.can.cursor:
+		return encoding.Cursor(shape, v.params.Format)
+	default:
+		return encoding.XCursor(shape)
 	}
-	return encoding.Cursor(shape, v.params.Format)
 }
 
 // setCursor changes the pointer's shape or place.
@@ -89,34 +94,4 @@ func (e *engine) overlay(v *viewer, on bool) {
 		v.dirty.Add(r.Intersect(e.frame.Rect()).Intersect(image.Rectangle{Max: v.size}))
 	}
 	e.viewersChanged()
-}
-
-// setDesktopSize carries out a viewer's SetDesktopSize (rfbproto 7.5.10) on
-// the viewer's own goroutine.
-func (v *viewer) setDesktopSize(m wire.SetDesktopSize) {
-	reply := wire.ExtendedDesktopSize{Reason: wire.ResizeByThisClient, Result: wire.ResizeDone}
-	src := v.s.input.resizer()
-	switch {
-	case v.viewOnly() || src == nil:
-		reply.Result = wire.ResizeProhibited
-	case m.Width < 1 || m.Height < 1 || m.Width > wire.MaxSide || m.Height > wire.MaxSide:
-		reply.Result = wire.ResizeInvalid
-	default:
-		if err := v.s.resizeSource(src, m.Width, m.Height); err != nil {
-			v.s.cfg.Log.Info("the display could not be resized", "viewer", v.cfg.Label,
-				"width", m.Width, "height", m.Height, "error", err)
-			reply.Result = wire.ResizeOutOfResource
-		}
-	}
-	v.s.post(sizeReplied{v, reply})
-}
-
-type sizeReplied struct {
-	v     *viewer
-	reply wire.ExtendedDesktopSize
-}
-
-func (ev sizeReplied) do(*engine) {
-	ev.v.sizeReply = &ev.reply
-	ev.v.sizeStale = true
 }

@@ -34,6 +34,12 @@ func (c *scriptConn) SetDeadline(time.Time) error      { return nil }
 func (c *scriptConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *scriptConn) SetWriteDeadline(time.Time) error { return nil }
 
+// clipMessages are extended clipboard messages of each kind.
+var clipMessages = []wire.ClientCutText{
+	clip(wire.ClipboardCaps|clipAll, "", 1000), clip(wire.ClipboardRequest|clipText, ""), clip(wire.ClipboardPeek, ""),
+	clip(wire.ClipboardNotify|clipText, ""), clip(wire.ClipboardProvide|clipText, "text\n"),
+}
+
 // FuzzServerMessages: whatever a server says, a client's run ends with an
 // error and nothing else happens.
 func FuzzServerMessages(f *testing.F) {
@@ -53,6 +59,26 @@ func FuzzServerMessages(f *testing.F) {
 	f.Add(wire.ExtendedDesktopSize{Width: 10, Height: 10}.Append(wire.FramebufferUpdate{Rects: 1}.Append(nil)))
 	f.Add(wire.AppendDesktopName(wire.FramebufferUpdate{Rects: 1}.Append(nil), "x"))
 	f.Add(wire.AppendBell(wire.ServerCutText{Text: []byte("t")}.Append(nil)))
+	for _, rect := range [][]byte{
+		wire.AppendLEDState(nil, 3), wire.AppendVMwareLEDState(nil, 3), wire.AppendPointerMotion(nil, true),
+		wire.AppendCursorPosition(nil, image.Pt(3, 4)), wire.RectangleHeader{Encoding: wire.PseudoExtendedMouseButtons}.Append(nil),
+		wire.ExtendedDesktopSize{Reason: 1, Width: 64, Height: 48, Screens: onWire(two(64, 48))}.Append(nil),
+	} {
+		f.Add(append(wire.FramebufferUpdate{Rects: 1}.Append(nil), rect...))
+	}
+	shape := &pixel.Cursor{Width: 3, Height: 2, HotX: 1, Pix: []uint32{0xff000000, 0xffffffff, 0, 0x80123456, 0, 0xff0000ff}}
+	for _, p := range []encoding.Piece{
+		encoding.Cursor(shape, pixel.RGB888), encoding.XCursor(shape), encoding.CursorWithAlpha(shape), encoding.VMwareCursor(shape),
+	} {
+		b := wire.RectangleHeader{Rect: p.Rect, Encoding: p.Encoding}.Append(wire.FramebufferUpdate{Rects: 1}.Append(nil))
+		f.Add(append(b, p.Data...))
+	}
+	for _, m := range clipMessages {
+		f.Add(wire.ServerCutText(m).Append(nil))
+	}
+	f.Add(wire.ServerXVP{Version: 1, Code: wire.XVPInit}.Append(wire.ServerXVP{Version: 1}.Append(nil)))
+	f.Add(wire.SetColourMapEntries{Colours: make([]wire.Colour, 3)}.Append(wire.AppendEndOfContinuousUpdates(nil)))
+	f.Add(wire.Fence{Flags: wire.FenceRequest, Payload: []byte("12345678")}.Append(wire.Fence{}.Append(nil)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		hello := append(wire.Version38.Append(nil), 1, 1, 0, 0, 0, 0)
 		hello = wire.ServerInit{Width: 64, Height: 48, Format: pixel.RGB888}.Append(hello)
@@ -74,7 +100,7 @@ func FuzzServerMessages(f *testing.F) {
 // on.
 func FuzzViewer(f *testing.F) {
 	hello := append(wire.Version38.Append(nil), 1, 1)
-	for _, m := range []wire.ClientMessage{
+	messages := []wire.ClientMessage{
 		wire.SetPixelFormat{Format: pixel.RGB888},
 		wire.SetEncodings{Encodings: []wire.Encoding{wire.EncodingTight, wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoExtendedDesktopSize}},
 		wire.FramebufferUpdateRequest{Rect: image.Rect(0, 0, 900, 900)},
@@ -82,11 +108,29 @@ func FuzzViewer(f *testing.F) {
 		wire.SetDesktopSize{Width: 100, Height: 90},
 		wire.Fence{Flags: wire.FenceRequest, Payload: []byte{1}},
 		wire.KeyEvent{Down: true, Keysym: 'a'},
-	} {
+		wire.QEMUExtendedKeyEvent{Down: true, Keysym: 'a', Keycode: 30},
+		wire.PointerEvent{X: 3, Y: 4, Buttons: 1}, wire.PointerEvent{X: 3, Y: 4, Buttons: 0x181, Extended: true},
+		wire.PointerMotion(0, image.Pt(5, -5)),
+		wire.SetDesktopSize{Width: 64, Height: 48, Screens: onWire(two(64, 48))},
+		wire.ClientXVP{Version: 1, Code: wire.XVPReset},
+		wire.ClientCutText{Text: []byte("caf\xe9")},
+	}
+	for _, m := range clipMessages {
+		messages = append(messages, m)
+	}
+	all := wire.SetEncodings{Encodings: []wire.Encoding{
+		wire.EncodingZRLE, wire.PseudoExtendedClipboard, wire.PseudoExtendedMouseButtons, wire.PseudoXVP,
+		wire.PseudoQEMUPointerMotion, wire.PseudoVMwareCursorPosition, wire.PseudoVMwareLEDState, wire.PseudoExtendedDesktopSize,
+	}}.Append(hello)
+	for _, m := range messages {
 		f.Add(m.Append(bytes.Clone(hello)))
+		f.Add(m.Append(bytes.Clone(all)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		srv := rfb.NewServer(rfbtest.NewSource(64, 48), rfb.ServerConfig{FrameInterval: -1})
+		src := rfbtest.NewSource(64, 48)
+		src.OfferPower(true)
+		src.SetPointerRelative(len(b)%2 == 0)
+		srv := rfb.NewServer(src, rfb.ServerConfig{FrameInterval: -1})
 		defer srv.Close()
 		err := srv.Serve(t.Context(), script(b), rfb.ViewerConfig{})
 		if errors.Is(err, rfb.ErrClosed) {

@@ -1,13 +1,9 @@
 package rfb
 
 import (
-	"context"
 	"image"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/ironglass/ironglass/rfb/wire"
 )
 
 // input carries viewers' keys and pointers to the source. It does not pass
@@ -22,12 +18,17 @@ type input struct {
 	// painted is set while a viewer has the pointer painted into its picture
 	// and the loop must know where the pointer is.
 	painted atomic.Bool
+	// relative and power are what the running source said last; put is where
+	// a viewer put its pointer last. They are set under mail's lock and mu.
+	relative, power atomic.Bool
+	put             atomic.Uint64
 }
 
 // hands is what one viewer holds down. It is guarded by input.mu.
 type hands struct {
 	keys    map[KeyEvent]struct{} // with Down set
-	pointer PointerEvent
+	place   place
+	buttons uint16
 	epoch   uint64 // of the source run that was told
 }
 
@@ -42,6 +43,9 @@ func (in *input) aim(src Source, gen uint64, mail *mailbox) {
 	in.source = src
 	in.target, _ = src.(Input)
 	in.gen, in.mail = gen, mail
+	in.relative.Store(false)
+	in.power.Store(false)
+	in.put.Store(0)
 }
 
 // resize says where the pointer can be.
@@ -54,7 +58,7 @@ func (in *input) resize(r image.Rectangle) {
 // fresh forgets what h held under an earlier source, which knows no more.
 func (in *input) fresh(h *hands) {
 	if h.epoch != in.gen {
-		h.keys, h.pointer, h.epoch = nil, PointerEvent{}, in.gen
+		h.keys, h.buttons, h.epoch = nil, 0, in.gen
 	}
 }
 
@@ -81,27 +85,6 @@ func (in *input) key(v *viewer, e KeyEvent) {
 	in.target.KeyEvent(e)
 }
 
-func (in *input) move(v *viewer, m wire.PointerEvent) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.target == nil || in.bounds.Empty() {
-		return
-	}
-	in.fresh(&v.hands)
-	e := PointerEvent{
-		X:       max(in.bounds.Min.X, min(m.X, in.bounds.Max.X-1)),
-		Y:       max(in.bounds.Min.Y, min(m.Y, in.bounds.Max.Y-1)),
-		Buttons: m.Buttons,
-	}
-	v.hands.pointer = e
-	in.target.PointerEvent(e)
-	if !in.painted.Load() {
-		return
-	}
-	p := image.Pt(e.X, e.Y)
-	in.mail.put(in.gen, func(b *mailbox) { b.news.pointer = &p })
-}
-
 // release lets go of all that a leaving viewer held, keys and buttons.
 func (in *input) release(v *viewer) {
 	in.mu.Lock()
@@ -112,9 +95,9 @@ func (in *input) release(v *viewer) {
 			k.Down = false
 			in.target.KeyEvent(k)
 		}
-		if h.pointer.Buttons != 0 {
-			h.pointer.Buttons = 0
-			in.target.PointerEvent(h.pointer)
+		if h.buttons != 0 {
+			h.buttons = 0
+			in.point(h, image.Point{})
 		}
 	}
 	v.hands = hands{}
@@ -128,24 +111,14 @@ func (in *input) resizer() Resizer {
 	return r
 }
 
-// resizeTimeout is how long a source may take to change its size.
-const resizeTimeout = 5 * time.Second
-
-// resizeSource changes the source's size and waits for its answer.
-func (s *Server) resizeSource(src Resizer, width, height int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), resizeTimeout)
-	defer cancel()
-	return src.SetDesktopSize(ctx, width, height)
-}
-
-// cutText hands a viewer's clipboard, which is Latin-1 on the wire, to the
-// source.
-func (in *input) cutText(text []byte) {
+// cutText hands a viewer's clipboard to the source, and reports whether it
+// takes any.
+func (in *input) cutText(text string) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	c, ok := in.source.(Clipboard)
-	if !ok {
-		return
+	if ok {
+		c.SetCutText(text)
 	}
-	c.SetCutText(fromLatin1(text))
+	return ok
 }

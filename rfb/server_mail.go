@@ -83,13 +83,17 @@ func (c *changes) clip(r image.Rectangle) {
 
 // news is what a source announced besides changes; nil is nothing new.
 type news struct {
-	size    *image.Point
-	cursor  **pixel.Cursor
-	pointer *image.Point
-	leds    *LEDState
-	name    *string
-	cutText *string
-	bell    bool
+	size     *image.Point
+	screens  []Screen // of that size; nil is one that is all of it
+	cursor   **pixel.Cursor
+	pointer  *image.Point // where it is
+	warp     *image.Point // where the source put it
+	relative *bool
+	power    *bool
+	leds     *LEDState
+	name     *string
+	cutText  *string
+	bell     bool
 }
 
 // mailbox is where a source's announcements wait for the loop. What the loop
@@ -168,15 +172,23 @@ func (s *Server) copied(gen uint64, r image.Rectangle, from image.Point) {
 	})
 }
 
-func (s *Server) resized(gen uint64, width, height int) {
+// resized takes a size and the screens that share it.
+func (s *Server) resized(gen uint64, width, height int, screens []Screen) {
+	size := image.Pt(width, height)
 	if width < 1 || height < 1 || width > wire.MaxSide || height > wire.MaxSide {
 		panic(fmt.Sprintf("rfb: a source announced a size of %dx%d pixels", width, height))
 	}
+	if err := checkScreens(size, screens); err != nil {
+		panic(fmt.Sprintf("rfb: a source announced screens that cannot be: %v", err))
+	}
+	if slices.Equal(screens, layout(size, nil)) {
+		screens = nil
+	}
 	s.mail.put(gen, func(b *mailbox) {
-		b.news.size = &image.Point{X: width, Y: height}
+		b.news.size, b.news.screens = &size, screens
 		b.look = true
 		b.changes.clear()
-		b.changes.damage.Add(image.Rect(0, 0, width, height))
+		b.changes.damage.Add(image.Rectangle{Max: size})
 	})
 }
 
@@ -185,7 +197,26 @@ func (s *Server) setCursor(gen uint64, c *pixel.Cursor) {
 }
 
 func (s *Server) setPointer(gen uint64, p image.Point) {
-	s.mail.put(gen, func(b *mailbox) { b.news.pointer = &p })
+	s.mail.put(gen, func(b *mailbox) {
+		b.news.pointer = &p
+		if s.input.put.Load() != packed(p) { // else a viewer put it there
+			b.news.warp = &p
+		}
+	})
+}
+
+func (s *Server) setPointerRelative(gen uint64, relative bool) {
+	s.mail.put(gen, func(b *mailbox) {
+		s.input.relative.Store(relative)
+		b.news.relative = &relative
+	})
+}
+
+func (s *Server) offerPower(gen uint64, offered bool) {
+	s.mail.put(gen, func(b *mailbox) {
+		s.input.power.Store(offered)
+		b.news.power = &offered
+	})
 }
 
 func (s *Server) setLEDState(gen uint64, l LEDState) {
@@ -193,6 +224,7 @@ func (s *Server) setLEDState(gen uint64, l LEDState) {
 }
 
 func (s *Server) cutText(gen uint64, text string) {
+	text = clipString(text, wire.MaxCutText)
 	s.mail.put(gen, func(b *mailbox) { b.news.cutText = &text })
 }
 
@@ -201,5 +233,6 @@ func (s *Server) bell(gen uint64) {
 }
 
 func (s *Server) setName(gen uint64, name string) {
+	name = clipString(name, wire.MaxName)
 	s.mail.put(gen, func(b *mailbox) { b.news.name = &name })
 }

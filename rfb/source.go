@@ -3,6 +3,7 @@ package rfb
 import (
 	"context"
 	"image"
+	"slices"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
@@ -51,10 +52,15 @@ type KeyEvent struct {
 	Keycode uint32
 }
 
-// PointerEvent is the pointer's position and buttons (rfbproto 7.5.5).
+// PointerEvent is the pointer's position, or its motion, and buttons (rfbproto
+// 7.5.5 and 7.8, "QEMU Pointer Motion Change").
 type PointerEvent struct {
-	// X and Y are in pixels of the source's picture.
+	// X and Y are in pixels: of the source's picture, or by how many the
+	// pointer moved to the right and down where the event is Relative.
 	X, Y int
+	// Relative is set while the source wants it (Desktop.SetPointerRelative).
+	// Before that is known to all, events of the other kind may still come.
+	Relative bool
 	// Buttons has bit n set while button n+1 is held: left, middle, right,
 	// wheel up, down, left, right, back, forward.
 	Buttons uint16
@@ -63,9 +69,12 @@ type PointerEvent struct {
 // Resizer is a Source whose size a viewer may change (SetDesktopSize,
 // rfbproto 7.5.10). It is called like Input; the answer may take time, so it
 // is called on the asking viewer's goroutine. On success the source announces
-// the new size with Desktop.Resize as well.
+// the new size with Desktop.Resize or SetScreens as well, best before it
+// returns. screens are those that are to share the picture; none are one that
+// is all of it. An error that wraps ErrProhibited or ErrLayout is told the
+// viewer as such.
 type Resizer interface {
-	SetDesktopSize(ctx context.Context, width, height int) error
+	SetDesktopSize(ctx context.Context, width, height int, screens []Screen) error
 }
 
 // Clipboard is a Source that takes a viewer's clipboard as UTF-8 with "\n"
@@ -74,8 +83,9 @@ type Clipboard interface {
 	SetCutText(text string)
 }
 
-// Power is a Source that can act on the machine's power as XVP asks
-// (rfbproto 7.5.x, XVP). It is called like Resizer.
+// Power is a Source that can act on the machine's power as xvp asks (rfbproto
+// 7.5.11), while it says so with Desktop.OfferPower. It is called like
+// Resizer, and returns when the action was started or is known to fail.
 type Power interface {
 	Power(ctx context.Context, action PowerAction) error
 }
@@ -121,21 +131,41 @@ func (d *Desktop) Copy(r image.Rectangle, from image.Point) { d.s.copied(d.gen, 
 
 // Resize says that the display has this size in pixels and must be looked at
 // anew. Sizes outside 1 to 16384 are an error of the source and panic.
-func (d *Desktop) Resize(width, height int) { d.s.resized(d.gen, width, height) }
+func (d *Desktop) Resize(width, height int) { d.s.resized(d.gen, width, height, nil) }
+
+// SetScreens is Resize of a display whose picture several screens share. No
+// screens are one that is all of it. Screens that are not in the picture, that
+// are nothing, that have the same ID or are more than 255 are an error of the
+// source and panic.
+func (d *Desktop) SetScreens(width, height int, screens []Screen) {
+	d.s.resized(d.gen, width, height, slices.Clone(screens))
+}
 
 // SetCursor changes the pointer's shape; nil is one that is not known, for
 // which viewers that were sent another show a small default. A source whose
 // picture has the pointer in it does not call it.
 func (d *Desktop) SetCursor(c *pixel.Cursor) { d.s.setCursor(d.gen, c) }
 
-// SetPointer says where the pointer is, for viewers that have no local
-// pointer and see it in the picture, and when another client moved it.
+// SetPointer says where the pointer is when it is not where a viewer put it:
+// at the beginning, and when the display or another client of it moved it. It
+// is painted there for viewers that see it in the picture, and is put there at
+// viewers that let it be moved (VMware Cursor Position).
 func (d *Desktop) SetPointer(x, y int) { d.s.setPointer(d.gen, image.Pt(x, y)) }
+
+// SetPointerRelative says whether the display takes the pointer's motion
+// instead of its position, as a machine without a tablet does. A Run begins
+// with positions.
+func (d *Desktop) SetPointerRelative(relative bool) { d.s.setPointerRelative(d.gen, relative) }
+
+// OfferPower says whether the source's Power can be called. A Run begins with
+// not.
+func (d *Desktop) OfferPower(offered bool) { d.s.offerPower(d.gen, offered) }
 
 // SetLEDState says which keyboard lights are lit.
 func (d *Desktop) SetLEDState(l LEDState) { d.s.setLEDState(d.gen, l) }
 
-// CutText hands the display's clipboard to the viewers as UTF-8.
+// CutText hands the display's clipboard to the viewers as UTF-8 with "\n" line
+// ends, up to 1 MiB of it; an empty text is none.
 func (d *Desktop) CutText(text string) { d.s.cutText(d.gen, text) }
 
 // Bell rings at the viewers.

@@ -170,6 +170,9 @@ func (e *engine) hand(p part, now time.Time) {
 	u := update{streams: &v.streams}
 	u.add(v.control)
 	v.control = nil
+	for _, m := range e.clipboardDue(v) {
+		u.share(m)
+	}
 	if v.mapStale {
 		u.add(colourMap())
 		v.mapStale = false
@@ -213,45 +216,6 @@ func (e *engine) finish(v *viewer, u *update, now time.Time) {
 	v.hand(batch{bufs: u.bufs, n: u.n}, now)
 }
 
-// followsSize reports whether the viewer can be told of another size.
-func (v *viewer) followsSize() bool { return v.can.desktopSize || v.can.extendedDesktopSize }
-
-// sizeUpdate tells the viewer the picture's size, in an update of its own as
-// viewers expect, and reports whether it did and the viewer's picture is of
-// another size now.
-func (e *engine) sizeUpdate(v *viewer, u *update) (resized bool) {
-	if !v.sizeStale && v.sizeReply == nil {
-		return false
-	}
-	if !v.followsSize() {
-		v.sizeStale, v.sizeReply = false, nil
-		return false
-	}
-	resized = v.size != e.size
-	if v.can.extendedDesktopSize {
-		m := wire.ExtendedDesktopSize{}
-		if v.sizeReply != nil {
-			m = *v.sizeReply
-		}
-		m.Width, m.Height = e.size.X, e.size.Y
-		m.Screens = []wire.Screen{{Rect: image.Rectangle{Max: e.size}}}
-		u.raw(m.Append(nil))
-	} else if resized {
-		u.raw(wire.RectangleHeader{Rect: image.Rectangle{Max: e.size}, Encoding: wire.PseudoDesktopSize}.Append(nil))
-	}
-	v.sizeStale, v.sizeReply = false, nil
-	if resized {
-		v.size = e.size
-		if v.continuous {
-			v.area = image.Rectangle{Max: e.size}
-		}
-		v.lossy.Clear()
-		v.dirty.Clear()
-		v.dirty.Add(image.Rectangle{Max: e.size})
-	}
-	return resized
-}
-
 // extras adds the pseudo-rectangles that are due.
 func (e *engine) extras(v *viewer, u *update) {
 	if v.keysStale {
@@ -262,10 +226,15 @@ func (e *engine) extras(v *viewer, u *update) {
 		u.raw(wire.AppendDesktopName(nil, e.name))
 		v.nameStale = false
 	}
-	if v.ledsStale && v.can.leds {
-		u.raw(append(wire.RectangleHeader{Encoding: wire.PseudoQEMULEDState}.Append(nil), byte(e.leds)))
+	if v.ledsStale && v.can.anyLEDs() {
+		if v.can.leds {
+			u.raw(wire.AppendLEDState(nil, uint8(e.leds)))
+		} else {
+			u.raw(wire.AppendVMwareLEDState(nil, uint8(e.leds)))
+		}
 		v.ledsStale = false
 	}
+	e.pointerExtras(v, u)
 	if v.wantsCursor(e) {
 		p := e.cursor.message(v)
 		u.piece(&p)
@@ -333,13 +302,18 @@ func (u *update) piece(p *encoding.Piece) {
 	before := len(u.own)
 	u.own = u.streams.AppendHeader(u.own, p)
 	u.n += len(u.own) - before
-	if len(p.Data) <= shortData {
-		u.add(p.Data)
+	u.share(p.Data)
+}
+
+// share appends bytes that are others' too.
+func (u *update) share(b []byte) {
+	if len(b) <= shortData {
+		u.add(b)
 		return
 	}
 	u.flushOwn()
-	u.bufs = append(u.bufs, p.Data)
-	u.n += len(p.Data)
+	u.bufs = append(u.bufs, b)
+	u.n += len(b)
 }
 
 func (u *update) end() {

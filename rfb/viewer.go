@@ -20,9 +20,10 @@ type viewer struct {
 	s    *Server
 	conn net.Conn
 	cfg  ViewerConfig
-	rd   *wire.Reader // owned by Serve's goroutine
+	in   *wire.ClientReader // owned by Serve's goroutine
 
-	hands hands // guarded by Server.input.mu
+	hands  hands       // guarded by Server.input.mu
+	motion atomic.Bool // the viewer was told to send motion at some time
 
 	out    chan batch     // to the writer; closed by the loop when it removes the viewer
 	gone   chan struct{}  // closed by the loop when it has removed the viewer
@@ -53,20 +54,20 @@ type viewer struct {
 	area       image.Rectangle // of continuous updates
 
 	sizeStale   bool
-	sizeReply   *wire.ExtendedDesktopSize
+	sizeReason  int   // why the size is stale
+	sizeGranted bool  // the size is what it asked for last
+	sizeReplies []int // results of SetDesktopSize that were not told yet
 	cursorStale bool
+	warp        *image.Point // where the source moved the pointer to
+	motionStale bool
+	buttonsTold bool
+	powerTold   bool
+	clip        viewerClipboard
 	ledsStale   bool
 	nameStale   bool
 	keysTold    bool
 	keysStale   bool
 	mapStale    bool
-}
-
-// abilities is what a viewer's SetEncodings listed besides encodings.
-type abilities struct {
-	copyRect, desktopSize, extendedDesktopSize, desktopName bool
-	cursor, vmwareCursor                                    bool
-	fence, continuousUpdates, extendedKeys, leds            bool
 }
 
 // batch is what the writer writes at once.
@@ -82,7 +83,7 @@ var errNotReading = errors.New("the viewer does not take what is sent to it")
 
 func newViewer(s *Server, conn net.Conn, cfg ViewerConfig) *viewer {
 	return &viewer{
-		s: s, conn: conn, cfg: cfg, rd: wire.NewReader(conn, 2<<10),
+		s: s, conn: conn, cfg: cfg, in: wire.NewClientReader(wire.NewReader(conn, 2<<10)),
 		// One batch at most is with the writer, so the loop never waits.
 		out: make(chan batch, 1), gone: make(chan struct{}),
 		params: encoding.ParamsFor(nil, pixel.RGB888),
@@ -105,7 +106,7 @@ func (v *viewer) begin(m wire.ServerInit, timeout time.Duration) error {
 // read handles the viewer's messages until the connection ends.
 func (v *viewer) read() error {
 	for {
-		m, err := wire.ReadClientMessage(v.rd)
+		m, err := v.in.Read()
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
@@ -123,13 +124,11 @@ func (v *viewer) read() error {
 				v.s.input.move(v, m)
 			}
 		case wire.ClientCutText:
-			if !v.viewOnly() && len(m.Text) > 0 {
-				v.s.input.cutText(m.Text)
-			}
+			v.cutText(m)
 		case wire.SetDesktopSize:
 			v.setDesktopSize(m)
 		case wire.ClientXVP:
-			// Power was not offered, so there is nothing to answer.
+			v.power(m)
 		default:
 			if !v.s.post(said{v, m}) {
 				return ErrClosed
@@ -302,6 +301,9 @@ func (e *engine) remove(v *viewer) {
 		return
 	}
 	delete(e.viewers, v)
+	if e.asked.v == v {
+		e.asked = sizeAsked{}
+	}
 	close(v.out)
 	close(v.gone)
 	e.viewersChanged()
@@ -320,10 +322,16 @@ func (e *engine) control(v *viewer, msg []byte) {
 
 // flush hands waiting messages to the writer where it is free.
 func (e *engine) flush(v *viewer) {
-	if _, there := e.viewers[v]; !there || v.busy || v.init != nil || len(v.control) == 0 {
+	if _, there := e.viewers[v]; !there || v.busy || v.init != nil {
 		return
 	}
 	b := batch{bufs: net.Buffers{v.control}, n: len(v.control)}
+	for _, m := range e.clipboardDue(v) {
+		b.bufs, b.n = append(b.bufs, m), b.n+len(m)
+	}
+	if b.n == 0 {
+		return
+	}
 	v.control = nil
 	v.hand(b, time.Now())
 }
@@ -358,6 +366,7 @@ func (ev said) do(e *engine) {
 		if !m.Incremental {
 			v.dirty.Add(r)
 			v.cursorStale = v.cursorStale || !v.overlaid
+			v.sizeStale = v.sizeStale || v.can.extendedDesktopSize
 			e.urgent = true
 		}
 		v.request.Add(r)
@@ -370,39 +379,17 @@ func (ev said) do(e *engine) {
 		v.area = m.Rect.Intersect(image.Rectangle{Max: v.size})
 	case wire.Fence:
 		e.fence(v, m)
+	case wire.ClientCutText:
+		e.clipboardSaid(v, m.Extended)
 	}
 }
 
 // setEncodings follows a SetEncodings.
 func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	had := v.can
-	v.can = abilities{}
+	v.can = listed(list)
 	v.list, v.params = list, encoding.ParamsFor(list, v.params.Format)
-	for _, n := range list {
-		switch n {
-		case wire.EncodingCopyRect:
-			v.can.copyRect = true
-		case wire.PseudoDesktopSize:
-			v.can.desktopSize = true
-		case wire.PseudoExtendedDesktopSize:
-			v.can.extendedDesktopSize = true
-		case wire.PseudoDesktopName:
-			v.can.desktopName = true
-		case wire.PseudoCursor:
-			v.can.cursor = true
-		case wire.PseudoVMwareCursor:
-			v.can.vmwareCursor = true
-		case wire.PseudoFence:
-			v.can.fence = true
-		case wire.PseudoContinuousUpdates:
-			v.can.continuousUpdates = true
-		case wire.PseudoQEMUExtendedKeyEvent:
-			v.can.extendedKeys = true
-		case wire.PseudoQEMULEDState:
-			v.can.leds = true
-		}
-	}
-	e.overlay(v, !v.can.cursor && !v.can.vmwareCursor)
+	e.overlay(v, !v.can.drawCursor())
 	switch {
 	case v.can.extendedDesktopSize && !had.extendedDesktopSize:
 		v.sizeStale = true // the first one says that it is supported
@@ -419,6 +406,9 @@ func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	if v.can.continuousUpdates && !had.continuousUpdates {
 		e.control(v, wire.AppendEndOfContinuousUpdates(nil))
 	}
+	v.motionStale = v.can.pointerMotion && (e.relative || v.motion.Load())
+	e.offerPower(v)
+	e.clipboardListed(v, had.clipboard)
 }
 
 // fence answers a viewer's Fence, or takes its answer.
@@ -439,8 +429,8 @@ func (v *viewer) resized(size image.Point) {
 	if v.init != nil {
 		return // it will be told this one
 	}
-	if v.can.desktopSize || v.can.extendedDesktopSize {
-		v.sizeStale = true
+	if v.followsSize() {
+		v.sizeStale, v.sizeReason = true, wire.ResizeByServer
 	}
 	// A viewer that cannot follow keeps its size and is shown what fits.
 	v.dirty.Add(image.Rectangle{Max: v.size})
@@ -480,8 +470,8 @@ func (v *viewer) wants() *pixel.Region {
 // hasNews reports whether there is anything to send besides what a look at
 // the source would bring.
 func (v *viewer) hasNews(e *engine) bool {
-	if v.sizeStale || v.sizeReply != nil || v.nameStale && v.can.desktopName || v.ledsStale && v.can.leds ||
-		v.keysStale || v.wantsCursor(e) {
+	if v.sizeStale || len(v.sizeReplies) > 0 || v.nameStale && v.can.desktopName || v.ledsStale && v.can.anyLEDs() ||
+		v.keysStale || v.can.buttons && !v.buttonsTold || v.motionStale || v.warp != nil || v.wantsCursor(e) {
 		return true
 	}
 	return e.shown && !v.due().Empty()

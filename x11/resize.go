@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/ironglass/ironglass/rfb"
 	"github.com/jezek/xgb/randr"
 	"github.com/jezek/xgb/xproto"
 )
@@ -27,8 +28,12 @@ const pixelsPerInch = 96
 
 // SetDesktopSize implements rfb.Resizer through RANDR, with a mode made for
 // the purpose where the server has none of this size. An Xvfb can be given any
-// size up to the one it was started with.
-func (x *Display) SetDesktopSize(_ context.Context, width, height int) error {
+// size up to the one it was started with. It has one monitor: more screens
+// than one are refused.
+func (x *Display) SetDesktopSize(_ context.Context, width, height int, screens []rfb.Screen) error {
+	if len(screens) > 1 {
+		return fmt.Errorf("%w: the X screen has one monitor, not %d", rfb.ErrLayout, len(screens))
+	}
 	x.sizer.mu.Lock()
 	defer x.sizer.mu.Unlock()
 	if err := x.setSizeLocked(width, height); err != nil {

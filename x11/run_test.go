@@ -128,7 +128,7 @@ func TestResize(t *testing.T) {
 				if i%2 == 1 {
 					by = other
 				}
-				if err := by.SetDesktopSize(t.Context(), size.X, size.Y); err != nil {
+				if err := by.SetDesktopSize(t.Context(), size.X, size.Y, nil); err != nil {
 					t.Fatal(err)
 				}
 				r.wait(t, "the new size", func() bool { return r.size == size })
@@ -142,7 +142,7 @@ func TestResize(t *testing.T) {
 				t.Errorf("the resizes made it read by %s", got)
 			}
 			for _, size := range []image.Point{{1001, 600}, {800, 901}, {0, 600}, {800, -1}, {100000, 100000}} {
-				if err := x.SetDesktopSize(t.Context(), size.X, size.Y); !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), "1000x900") {
+				if err := x.SetDesktopSize(t.Context(), size.X, size.Y, nil); !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), "1000x900") {
 					t.Errorf("resizing to %v: %v", size, err)
 				}
 			}
@@ -171,7 +171,7 @@ func TestResizeWhileLookedAt(t *testing.T) {
 			resized := make(chan error, 1)
 			go func() {
 				for i := range 20 {
-					if err := other.SetDesktopSize(t.Context(), 800-i%3*100, 600-i%2*200); err != nil {
+					if err := other.SetDesktopSize(t.Context(), 800-i%3*100, 600-i%2*200, nil); err != nil {
 						resized <- err
 						return
 					}
@@ -285,7 +285,7 @@ func TestServerIsLost(t *testing.T) {
 	// Nothing of this may hang or panic.
 	x.KeyEvent(rfb.KeyEvent{Down: true, Keysym: 'a'})
 	x.PointerEvent(rfb.PointerEvent{X: 1, Y: 1, Buttons: 1})
-	if err := x.SetDesktopSize(t.Context(), 320, 200); !errors.Is(err, ErrLost) {
+	if err := x.SetDesktopSize(t.Context(), 320, 200, nil); !errors.Is(err, ErrLost) {
 		t.Errorf("a resize failed with %v", err)
 	}
 	if err := x.run(t.Context(), r); !errors.Is(err, ErrLost) {

@@ -147,7 +147,7 @@ func (x *Display) open(ctx context.Context) error {
 		return fmt.Errorf("selecting events of the root window: %w", err)
 	}
 	if x.cfg.Width != 0 && x.cfg.Height != 0 {
-		if err := x.SetDesktopSize(ctx, x.cfg.Width, x.cfg.Height); err != nil {
+		if err := x.SetDesktopSize(ctx, x.cfg.Width, x.cfg.Height, nil); err != nil {
 			return err
 		}
 	}

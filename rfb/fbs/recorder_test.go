@@ -76,7 +76,7 @@ func messages(t *testing.T, data []byte) (list []event) {
 				}
 			case wire.TypeBell:
 			case wire.TypeServerCutText:
-				wire.ReadServerCutText(rd)
+				wire.ReadServerCutText(rd, false)
 			default:
 				t.Fatalf("message type %d at %v", kind, b.Time)
 			}

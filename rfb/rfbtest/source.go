@@ -17,13 +17,18 @@ type Source struct {
 	mu     sync.Mutex
 	frame  *pixel.Frame
 	cursor *pixel.Cursor
-	d      *rfb.Desktop // while Run runs
-	runs   int
-	grabs  int
-	refuse error
-	fail   chan error
-	events []any
-	told   chan struct{} // closed and made anew at each event and each start or end of Run
+	// screens share the picture; none are one that is all of it.
+	screens  []rfb.Screen
+	relative bool         // the pointer's motion is wanted
+	power    bool         // power is offered
+	deny     error        // of SetDesktopSize and Power
+	d        *rfb.Desktop // while Run runs
+	runs     int
+	grabs    int
+	refuse   error
+	fail     chan error
+	events   []any
+	told     chan struct{} // closed and made anew at each event and each start or end of Run
 }
 
 var (
@@ -31,6 +36,7 @@ var (
 	_ rfb.Input     = (*Source)(nil)
 	_ rfb.Resizer   = (*Source)(nil)
 	_ rfb.Clipboard = (*Source)(nil)
+	_ rfb.Power     = (*Source)(nil)
 )
 
 // NewSource returns a black picture of the given size in pixels.
@@ -43,7 +49,9 @@ func (s *Source) Run(ctx context.Context, d *rfb.Desktop) error {
 	s.mu.Lock()
 	s.d = d
 	s.runs++
-	d.Resize(s.frame.Width, s.frame.Height)
+	d.SetScreens(s.frame.Width, s.frame.Height, s.screens)
+	d.SetPointerRelative(s.relative)
+	d.OfferPower(s.power)
 	if s.cursor != nil {
 		d.SetCursor(s.cursor)
 	}
@@ -103,14 +111,48 @@ func (s *Source) Move(r image.Rectangle, from image.Point) {
 	}
 }
 
-// Show replaces the picture, whatever its size, and announces its size.
-func (s *Source) Show(f *pixel.Frame) {
+// Show replaces the picture, whatever its size, and announces its size and the
+// screens that share it; none are one that is all of it.
+func (s *Source) Show(f *pixel.Frame, screens ...rfb.Screen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.frame = f.Clone()
+	s.frame, s.screens = f.Clone(), screens
 	if s.d != nil {
-		s.d.Resize(f.Width, f.Height)
+		s.d.SetScreens(f.Width, f.Height, screens)
 	}
+}
+
+// SetPointerRelative says, now and in later runs, whether motion is wanted.
+func (s *Source) SetPointerRelative(relative bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.relative = relative
+	if s.d != nil {
+		s.d.SetPointerRelative(relative)
+	}
+}
+
+// OfferPower says, now and in later runs, whether Power can be called.
+func (s *Source) OfferPower(offered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.power = offered
+	if s.d != nil {
+		s.d.OfferPower(offered)
+	}
+}
+
+// Deny makes SetDesktopSize and Power fail with err, nil no more.
+func (s *Source) Deny(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deny = err
+}
+
+func (s *Source) denied() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deny
 }
 
 // Desktop lets f announce what it likes; it does nothing while Run does not
@@ -169,10 +211,20 @@ func (s *Source) PointerEvent(e rfb.PointerEvent) { s.record(e) }
 // SetCutText records the text as a string.
 func (s *Source) SetCutText(text string) { s.record(text) }
 
-// SetDesktopSize gives the picture the size, black.
-func (s *Source) SetDesktopSize(_ context.Context, width, height int) error {
-	s.Show(pixel.NewFrame(width, height))
+// SetDesktopSize gives the picture the size, black, and the screens, unless it
+// is to fail.
+func (s *Source) SetDesktopSize(_ context.Context, width, height int, screens []rfb.Screen) error {
+	if err := s.denied(); err != nil {
+		return err
+	}
+	s.Show(pixel.NewFrame(width, height), screens...)
 	return nil
+}
+
+// Power records the action, and fails if it is to.
+func (s *Source) Power(_ context.Context, action rfb.PowerAction) error {
+	s.record(action)
+	return s.denied()
 }
 
 func (s *Source) record(e any) {

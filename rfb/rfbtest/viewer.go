@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/encoding"
@@ -39,8 +40,18 @@ type Viewer struct {
 	AnswerFences bool
 	// Messages counts server messages by type.
 	Messages map[wire.ServerMessageType]int
+	// CutTexts are the clipboard messages that came, XVP the xvp messages.
+	CutTexts []wire.ServerCutText
+	XVP      []wire.ServerXVP
+	// LEDs are the keyboard's lights as they came last.
+	LEDs uint8
+	// Relative says that the server asked for motion last.
+	Relative bool
+	// Pointers are the positions that the server put the pointer at.
+	Pointers []image.Point
 
 	rd       *wire.Reader
+	extended bool // the Extended Clipboard was asked for
 	decoders map[wire.Encoding]encoding.Decoder
 }
 
@@ -87,10 +98,13 @@ func (v *Viewer) write(b []byte) error {
 	return err
 }
 
-// Send sends a message. SetPixelFormat is remembered.
+// Send sends a message. SetPixelFormat and SetEncodings are remembered.
 func (v *Viewer) Send(m wire.ClientMessage) error {
-	if f, ok := m.(wire.SetPixelFormat); ok {
-		v.Format = f.Format
+	switch m := m.(type) {
+	case wire.SetPixelFormat:
+		v.Format = m.Format
+	case wire.SetEncodings:
+		v.extended = slices.Contains(m.Encodings, wire.PseudoExtendedClipboard)
 	}
 	return v.write(m.Append(nil))
 }
@@ -119,7 +133,9 @@ func (v *Viewer) ReadMessage() (wire.ServerMessageType, error) {
 	case wire.TypeSetColourMapEntries:
 		wire.ReadSetColourMapEntries(v.rd)
 	case wire.TypeServerCutText:
-		wire.ReadServerCutText(v.rd)
+		v.CutTexts = append(v.CutTexts, wire.ReadServerCutText(v.rd, v.extended))
+	case wire.TypeServerXVP:
+		v.XVP = append(v.XVP, wire.ReadServerXVP(v.rd))
 	case wire.TypeBell, wire.TypeEndOfContinuousUpdates:
 	case wire.TypeServerFence:
 		f := wire.ReadFence(v.rd)
@@ -144,6 +160,27 @@ func (v *Viewer) ReadUpdate() error {
 			return err
 		}
 	}
+}
+
+// Until requests and reads messages until cond is true.
+func (v *Viewer) Until(cond func() bool) error {
+	for first := true; !cond(); first = false {
+		if first {
+			if err := v.Request(true); err != nil {
+				return err
+			}
+		}
+		t, err := v.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if t == wire.TypeFramebufferUpdate && !cond() {
+			if err := v.Request(true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Await requests and reads updates until the picture is want. It fails where
@@ -181,13 +218,23 @@ func (v *Viewer) rect() (last bool) {
 		}
 	case wire.PseudoDesktopName:
 		v.Name = wire.ReadDesktopName(v.rd)
-	case wire.PseudoQEMUExtendedKeyEvent:
+	case wire.PseudoQEMUExtendedKeyEvent, wire.PseudoExtendedMouseButtons:
 	case wire.PseudoQEMULEDState:
-		v.rd.U8("led-state")
+		v.LEDs = wire.ReadLEDState(v.rd)
+	case wire.PseudoVMwareLEDState:
+		v.LEDs = wire.ReadVMwareLEDState(v.rd)
+	case wire.PseudoQEMUPointerMotion:
+		v.Relative = wire.PointerRelative(h)
+	case wire.PseudoVMwareCursorPosition:
+		v.Pointers = append(v.Pointers, h.Rect.Min)
 	case wire.PseudoCursor:
 		v.Cursor, err = encoding.DecodeCursor(v.rd, h, v.Format)
 	case wire.PseudoVMwareCursor:
 		v.Cursor, err = encoding.DecodeVMwareCursor(v.rd, h, v.Format)
+	case wire.PseudoCursorWithAlpha:
+		v.Cursor, err = encoding.DecodeCursorWithAlpha(v.rd, h)
+	case wire.PseudoXCursor:
+		v.Cursor, err = encoding.DecodeXCursor(v.rd, h)
 	default:
 		err = v.pixels(h)
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"image"
+	"slices"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
@@ -74,32 +75,6 @@ type KeyEvent struct {
 // Append appends the message.
 func (m KeyEvent) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(append(b, byte(TypeKeyEvent), flag(m.Down), 0, 0), m.Keysym)
-}
-
-// PointerEvent (5, rfbproto 7.5.5): U8 button-mask, U16 x, U16 y. With the
-// ExtendedMouseButtons pseudo-encoding and bit 7 of the mask set, U8 of
-// further buttons follows.
-type PointerEvent struct {
-	// Buttons has bit n for button n+1, nine of them at most.
-	Buttons uint16
-	X, Y    int
-}
-
-// Append appends the message in its plain form, with buttons 1 to 8.
-func (m PointerEvent) Append(b []byte) []byte {
-	b = append(b, byte(TypePointerEvent), byte(m.Buttons))
-	b = binary.BigEndian.AppendUint16(b, uint16(m.X))
-	return binary.BigEndian.AppendUint16(b, uint16(m.Y))
-}
-
-// ClientCutText (6, rfbproto 7.5.6): 3 bytes of padding, S32 length, text in
-// Latin-1.
-type ClientCutText struct{ Text []byte }
-
-// Append appends the message.
-func (m ClientCutText) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(append(b, byte(TypeClientCutText), 0, 0, 0), uint32(len(m.Text)))
-	return append(b, m.Text...)
 }
 
 // EnableContinuousUpdates (150, rfbproto 7.5.7): U8 enable-flag, U16
@@ -191,32 +166,25 @@ func (m SetDesktopSize) Append(b []byte) []byte {
 	return appendScreens(append(b, byte(len(m.Screens)), 0), m.Screens)
 }
 
-// ClientXVP (250, rfbproto 7.5.11): 1 byte of padding, U8 version, U8 code.
-type ClientXVP struct{ Version, Code uint8 }
+// ClientReader reads a client's messages. It remembers what the client's last
+// SetEncodings listed, for the form of some messages depends on it. It is
+// owned by the goroutine that reads the connection.
+type ClientReader struct {
+	r *Reader
 
-// Append appends the message.
-func (m ClientXVP) Append(b []byte) []byte {
-	return append(b, byte(TypeClientXVP), 0, m.Version, m.Code)
+	buttons   bool // ExtendedMouseButtons was listed
+	clipboard bool // ExtendedClipboard was listed
 }
 
-// QEMUExtendedKeyEvent (255, sub-type 0, rfbproto 7.5.8): U16 down-flag, U32
-// keysym, U32 keycode.
-type QEMUExtendedKeyEvent struct {
-	Down            bool
-	Keysym, Keycode uint32
-}
+// NewClientReader returns a ClientReader of a connection on which nothing was
+// listed yet.
+func NewClientReader(r *Reader) *ClientReader { return &ClientReader{r: r} }
 
-// Append appends the message.
-func (m QEMUExtendedKeyEvent) Append(b []byte) []byte {
-	b = append(b, byte(TypeQEMUClient), 0, 0, flag(m.Down))
-	b = binary.BigEndian.AppendUint32(b, m.Keysym)
-	return binary.BigEndian.AppendUint32(b, m.Keycode)
-}
-
-// ReadClientMessage reads one message of a client. At the end of the stream
-// between two messages the error is io.EOF; a type that is not known ends the
-// connection, for its length is not known either.
-func ReadClientMessage(r *Reader) (ClientMessage, error) {
+// Read reads one message. At the end of the stream between two messages the
+// error is io.EOF; a type that is not known ends the connection, for its
+// length is not known either.
+func (c *ClientReader) Read() (ClientMessage, error) {
+	r := c.r
 	var m ClientMessage
 	switch t := ClientMessageType(r.Next()); {
 	case r.err != nil:
@@ -224,7 +192,10 @@ func ReadClientMessage(r *Reader) (ClientMessage, error) {
 		r.Skip("padding", 3)
 		m = SetPixelFormat{ReadPixelFormat(r)}
 	case t == TypeSetEncodings:
-		m = readSetEncodings(r)
+		list := readSetEncodings(r)
+		c.buttons = slices.Contains(list.Encodings, PseudoExtendedMouseButtons)
+		c.clipboard = slices.Contains(list.Encodings, PseudoExtendedClipboard)
+		m = list
 	case t == TypeFramebufferUpdateRequest:
 		m = FramebufferUpdateRequest{r.Bool("incremental"), readRect(r)}
 	case t == TypeKeyEvent:
@@ -232,9 +203,9 @@ func ReadClientMessage(r *Reader) (ClientMessage, error) {
 		r.Skip("padding", 2)
 		m = KeyEvent{down, r.U32("key")}
 	case t == TypePointerEvent:
-		m = PointerEvent{uint16(r.U8("button-mask")), int(r.U16("x-position")), int(r.U16("y-position"))}
+		m = readPointerEvent(r, c.buttons)
 	case t == TypeClientCutText:
-		m = readClientCutText(r)
+		m = ClientCutText(readCutText(r, c.clipboard))
 	case t == TypeEnableContinuousUpdates:
 		m = EnableContinuousUpdates{r.Bool("enable-flag"), readRect(r)}
 	case t == TypeClientFence:
@@ -271,24 +242,6 @@ func readSetEncodings(r *Reader) SetEncodings {
 	return m
 }
 
-// readClientCutText reads the plain form. A negative length is the Extended
-// Clipboard's (rfbproto 7.5.6), which is passed over where it was not
-// negotiated.
-func readClientCutText(r *Reader) ClientCutText {
-	r.Skip("padding", 3)
-	n := r.S32("length")
-	if n < 0 {
-		n = -n
-		if n < 0 || n > MaxCutText {
-			r.Failf("an extended clipboard message of %d bytes, more than the %d allowed", uint32(n), MaxCutText)
-			return ClientCutText{}
-		}
-		r.Skip("extended clipboard", int(n))
-		return ClientCutText{}
-	}
-	return ClientCutText{r.Chunk("text", uint32(n), MaxCutText)}
-}
-
 func readSetDesktopSize(r *Reader) SetDesktopSize {
 	r.Skip("padding", 1)
 	m := SetDesktopSize{Width: int(r.U16("width")), Height: int(r.U16("height"))}
@@ -296,14 +249,6 @@ func readSetDesktopSize(r *Reader) SetDesktopSize {
 	r.Skip("padding", 1)
 	m.Screens = readScreens(r, n)
 	return m
-}
-
-func readQEMU(r *Reader) ClientMessage {
-	if t := r.U8("submessage-type"); t != 0 {
-		r.Failf("QEMU message %d is not known", t)
-		return nil
-	}
-	return QEMUExtendedKeyEvent{r.U16("down-flag") != 0, r.U32("keysym"), r.U32("keycode")}
 }
 
 func appendRect(b []byte, r image.Rectangle) []byte {

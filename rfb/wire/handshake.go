@@ -17,7 +17,7 @@ const (
 	MaxName = 4 << 10
 	// MaxReason caps the reason of a refusal.
 	MaxReason = 4 << 10
-	// MaxCutText caps a clipboard's text.
+	// MaxCutText caps a clipboard's text. Longer ones are passed over.
 	MaxCutText = 1 << 20
 	// MaxEncodings caps the list of a SetEncodings.
 	MaxEncodings = 1024

@@ -38,6 +38,7 @@ const (
 	PseudoXCursor              Encoding = -240
 	PseudoCompressLevel0       Encoding = -256 // to -247 for level 9
 	PseudoCompressLevel9       Encoding = -247
+	PseudoQEMUPointerMotion    Encoding = -257
 	PseudoQEMUExtendedKeyEvent Encoding = -258
 	PseudoQEMULEDState         Encoding = -261
 	PseudoDesktopName          Encoding = -307
@@ -59,6 +60,7 @@ var encodingNames = map[Encoding]string{
 	EncodingZRLE: "ZRLE", EncodingJPEG: "JPEG", EncodingTightPNG: "TightPNG",
 	PseudoDesktopSize: "DesktopSize", PseudoLastRect: "LastRect",
 	PseudoCursor: "Cursor", PseudoXCursor: "XCursor",
+	PseudoQEMUPointerMotion:    "QEMUPointerMotionChange",
 	PseudoQEMUExtendedKeyEvent: "QEMUExtendedKeyEvent", PseudoQEMULEDState: "QEMULEDState",
 	PseudoDesktopName: "DesktopName", PseudoExtendedDesktopSize: "ExtendedDesktopSize",
 	PseudoXVP: "XVP", PseudoFence: "Fence", PseudoContinuousUpdates: "ContinuousUpdates",

@@ -75,30 +75,10 @@ func ReadSetColourMapEntries(r *Reader) SetColourMapEntries {
 // AppendBell appends a Bell (2, rfbproto 7.6.3).
 func AppendBell(b []byte) []byte { return append(b, byte(TypeBell)) }
 
-// ServerCutText (3, rfbproto 7.6.4): 3 bytes of padding, U32 length, text in
-// Latin-1.
-type ServerCutText struct{ Text []byte }
-
-// Append appends the message.
-func (m ServerCutText) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(append(b, byte(TypeServerCutText), 0, 0, 0), uint32(len(m.Text)))
-	return append(b, m.Text...)
-}
-
-// ReadServerCutText reads the message after its type.
-func ReadServerCutText(r *Reader) ServerCutText { return ServerCutText(readClientCutText(r)) }
-
 // AppendEndOfContinuousUpdates appends the message of one byte (150, rfbproto
 // 7.6.5) that says that continuous updates are supported, or have ended.
 func AppendEndOfContinuousUpdates(b []byte) []byte {
 	return append(b, byte(TypeEndOfContinuousUpdates))
-}
-
-// ReadServerXVP reads U8 version and U8 code of a Server XVP message
-// (rfbproto 7.6.8) after its type.
-func ReadServerXVP(r *Reader) (version, code uint8) {
-	r.Skip("padding", 1)
-	return r.U8("xvp-version"), r.U8("xvp-message-code")
 }
 
 // Reasons and results of an ExtendedDesktopSize (rfbproto 7.8.14).
@@ -111,6 +91,7 @@ const (
 	ResizeProhibited    = 1
 	ResizeOutOfResource = 2
 	ResizeInvalid       = 3
+	ResizeForwarded     = 4
 )
 
 // ExtendedDesktopSize is a rectangle of the pseudo-encoding -308 (rfbproto

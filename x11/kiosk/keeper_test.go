@@ -74,10 +74,10 @@ func TestTheLastPictureStays(t *testing.T) {
 			t.Errorf("the corner is %06x when the dialogue is gone", c)
 		}
 		// The keeper has the screen's new size.
-		if err := d.x.SetDesktopSize(t.Context(), 800, 600); err != nil {
+		if err := d.x.SetDesktopSize(t.Context(), 800, 600, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.x.SetDesktopSize(t.Context(), 1024, 768); err != nil {
+		if err := d.x.SetDesktopSize(t.Context(), 1024, 768, nil); err != nil {
 			t.Fatal(err)
 		}
 		goes(d, func() xproto.Window { id := open(d, 10, 10, false); d.top(1, whole); return id }())

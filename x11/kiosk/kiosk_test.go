@@ -246,7 +246,7 @@ func TestWindowsFillTheScreen(t *testing.T) {
 	// Asking for another size or place is no use.
 	xproto.ConfigureWindow(d.c.Conn, second, xproto.ConfigWindowX|xproto.ConfigWindowWidth, []uint32{30, 50})
 	// A new size of the screen is everybody's.
-	if err := d.x.SetDesktopSize(t.Context(), 800, 600); err != nil {
+	if err := d.x.SetDesktopSize(t.Context(), 800, 600, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []xproto.Window{first, second} {
@@ -255,7 +255,7 @@ func TestWindowsFillTheScreen(t *testing.T) {
 	d.eventually("the work area", func() bool {
 		return slices.Equal(d.property(d.root, "_NET_WORKAREA"), []uint32{0, 0, 800, 600})
 	})
-	if err := d.x.SetDesktopSize(t.Context(), 1024, 768); err != nil {
+	if err := d.x.SetDesktopSize(t.Context(), 1024, 768, nil); err != nil {
 		t.Fatal(err)
 	}
 	d.top(2, whole)
