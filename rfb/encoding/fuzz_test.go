@@ -17,10 +17,10 @@ func fuzzDecoder(f *testing.F, n wire.Encoding) {
 	for _, src := range []*pixel.Frame{limited(40, 30, 2, 9), limited(40, 30, 12, 4), limited(40, 30, 99, 9), golden.Photo(40, 30)} {
 		for i, pf := range formats {
 			var data []byte
-			switch {
-			case n == wire.EncodingCopyRect:
+			switch n {
+			case wire.EncodingCopyRect:
 				data = CopyRect(src.Rect(), image.Point{}).Data
-			case n == wire.EncodingCoRRE:
+			case wire.EncodingCoRRE:
 				data = corre(encodeRRE(nil, src, src.Rect(), Params{wire.EncodingRRE, pf, -1, 0, 2}), pf)
 			default:
 				var streams Streams
