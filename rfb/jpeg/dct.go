@@ -158,22 +158,33 @@ func goTransform(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]ui
 	}
 	for i := range coefficients {
 		c := &coefficients[i]
+		c[0] = 0
 		mask := uint64(0)
+		var y [8]int32
 		for v := range 8 {
 			s := samples[16*v+8*i:][:8]
-			var y [8]int32
 			y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7] = dct8(
 				int32(s[0]), int32(s[1]), int32(s[2]), int32(s[3]),
 				int32(s[4]), int32(s[5]), int32(s[6]), int32(s[7]))
 			for u, x := range y {
-				at := (16*u + v) & 127
-				sign := x >> 31
-				n := (uint32((x^sign)-sign) + uint32(q.half[at])) * uint32(q.reciprocal[at]) >> 16 * uint32(q.shift[at]) >> 16
-				z := zigzag[8*v+u] & 63
-				c[z] = int16((int32(n) ^ sign) - sign)
-				mask |= uint64(-n>>31) << z
+				at := 16*u + v
+				half := int32(q.half[at&127])
+				// Most become zero. They need not be written: the mask says so.
+				if uint32(x+half-1) < uint32(2*half-1) {
+					continue
+				}
+				z := zigzag[(8*v+u)&63] & 63
+				c[z] = q.divide(x, at&127)
+				mask |= 1 << z
 			}
 		}
 		nonzero[i] = mask
 	}
+}
+
+// divide quantises the coefficient x at a place of the tables.
+func (q *quantiser) divide(x int32, at int) int16 {
+	sign := x >> 31
+	n := (uint32((x^sign)-sign) + uint32(q.half[at])) * uint32(q.reciprocal[at]) >> 16 * uint32(q.shift[at]) >> 16
+	return int16((int32(n) ^ sign) - sign)
 }

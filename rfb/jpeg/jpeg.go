@@ -81,7 +81,8 @@ type step struct {
 	// samples are those of both blocks of a pair side by side, in rows of 16,
 	// from -128 to 127. The rows of two pairs may be the 16 rows of a step.
 	samples [3][2 * 64]int16
-	// coefficients are quantised and in zigzag order.
+	// coefficients are quantised and in zigzag order. Those that are zero may
+	// hold anything, but for the first.
 	coefficients [3][2][64]int16
 	// nonzero has a bit for each coefficient that is not zero.
 	nonzero [3][2]uint64
