@@ -8,7 +8,7 @@ import "golang.org/x/sys/cpu"
 var accelerated = cpu.X86.HasAVX2
 
 // constants are what dct_amd64.s multiplies and masks with, in its order.
-var constants = [...][16]int16{
+var constants = [16][16]int16{
 	words(0xff, 0xff), // blue and red of a pixel
 	{ // where green is taken from; -1 gives zeros
 		-0x7fff, -1, -0x7ffb, -1, -0x7ff7, -1, -0x7ff3, -1, -0x7fff, -1, -0x7ffb, -1, -0x7ff7, -1, -0x7ff3, -1,
@@ -60,19 +60,19 @@ var shuffles = func() (all [40][32]uint8) {
 }()
 
 //go:noescape
-func convert444AVX2(samples *[3][128]int16, src *uint32, stride int)
+func convert444AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
 
 //go:noescape
-func convert422AVX2(samples *[3][128]int16, src *uint32, stride int)
+func convert422AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
 
 //go:noescape
-func convert420AVX2(samples *[3][128]int16, src *uint32, stride int)
+func convert420AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
 
 //go:noescape
-func convertGrayAVX2(samples *[3][128]int16, src *uint32, stride int)
+func convertGrayAVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
 
 //go:noescape
-func transformAVX2(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser)
+func transformAVX2(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser, k *[16][16]int16, order *[40][32]uint8)
 
 // convert is goConvert.
 func convert(samples *[3][128]int16, src []uint32, stride int, s Subsampling, accelerate bool) {
@@ -80,20 +80,20 @@ func convert(samples *[3][128]int16, src []uint32, stride int, s Subsampling, ac
 	case !accelerate:
 		goConvert(samples, src, stride, s)
 	case s == Sub444:
-		convert444AVX2(samples, &src[0], stride)
+		convert444AVX2(samples, &src[0], stride, &constants)
 	case s == Sub420:
-		convert420AVX2(samples, &src[0], stride)
+		convert420AVX2(samples, &src[0], stride, &constants)
 	case s == Sub422:
-		convert422AVX2(samples, &src[0], stride)
+		convert422AVX2(samples, &src[0], stride, &constants)
 	default:
-		convertGrayAVX2(samples, &src[0], stride)
+		convertGrayAVX2(samples, &src[0], stride, &constants)
 	}
 }
 
 // transform is goTransform.
 func transform(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser, accelerate bool) {
 	if accelerate {
-		transformAVX2(samples, coefficients, nonzero, q)
+		transformAVX2(samples, coefficients, nonzero, q, &constants, &shuffles)
 		return
 	}
 	goTransform(samples, coefficients, nonzero, q)

@@ -6,23 +6,23 @@
 // done for 16 pixels or two blocks at a time; the halves of a register do not
 // meet except where 8 pixels each become a row of 16.
 
-// Places in constants, which dct_amd64.go fills.
-#define BLUE_RED ·constants+0(SB)
-#define TAKE_GREEN ·constants+32(SB)
-#define OFFSET ·constants+64(SB)
-#define Y_BLUE_RED ·constants+96(SB)
-#define Y_GREEN ·constants+128(SB)
-#define CB_BLUE_RED ·constants+160(SB)
-#define CB_GREEN ·constants+192(SB)
-#define CR_BLUE_RED ·constants+224(SB)
-#define CR_GREEN ·constants+256(SB)
-#define COS1 ·constants+288(SB)
-#define SIN1 ·constants+320(SB)
-#define COS3 ·constants+352(SB)
-#define SIN3 ·constants+384(SB)
-#define ROOT ·constants+416(SB)
-#define COS6 ·constants+448(SB)
-#define COS2X ·constants+480(SB)
+// Places in constants, which R10 points to.
+#define BLUE_RED (R10)
+#define TAKE_GREEN 32(R10)
+#define OFFSET 64(R10)
+#define Y_BLUE_RED 96(R10)
+#define Y_GREEN 128(R10)
+#define CB_BLUE_RED 160(R10)
+#define CB_GREEN 192(R10)
+#define CR_BLUE_RED 224(R10)
+#define CR_GREEN 256(R10)
+#define COS1 288(R10)
+#define SIN1 320(R10)
+#define COS3 352(R10)
+#define SIN3 384(R10)
+#define ROOT 416(R10)
+#define COS6 448(R10)
+#define COS2X 480(R10)
 
 // What the converters keep in registers.
 #define LOAD_CONSTANTS \
@@ -75,12 +75,13 @@
 	MOVQ samples+0(FP), DI \
 	MOVQ src+8(FP), SI     \
 	MOVQ stride+16(FP), DX \
+	MOVQ k+24(FP), R10     \
 	SHLQ $2, DX            \
 	MOVQ $8, CX            \
 	LOAD_CONSTANTS
 
-// func convert444AVX2(samples *[3][128]int16, src *uint32, stride int)
-TEXT ·convert444AVX2(SB), NOSPLIT, $0-24
+// func convert444AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
+TEXT ·convert444AVX2(SB), NOSPLIT, $0-32
 	ARGUMENTS
 row444:
 	VMOVDQU (SI), Y0
@@ -101,8 +102,8 @@ row444:
 	VZEROUPPER
 	RET
 
-// func convert422AVX2(samples *[3][128]int16, src *uint32, stride int)
-TEXT ·convert422AVX2(SB), NOSPLIT, $0-24
+// func convert422AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
+TEXT ·convert422AVX2(SB), NOSPLIT, $0-32
 	ARGUMENTS
 row422:
 	VMOVDQU (SI), Y0
@@ -123,8 +124,8 @@ row422:
 	VZEROUPPER
 	RET
 
-// func convert420AVX2(samples *[3][128]int16, src *uint32, stride int)
-TEXT ·convert420AVX2(SB), NOSPLIT, $0-24
+// func convert420AVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
+TEXT ·convert420AVX2(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	LEAQ 512(DI), BX // the colours' rows
 rows420:
@@ -160,8 +161,8 @@ rows420:
 	VZEROUPPER
 	RET
 
-// func convertGrayAVX2(samples *[3][128]int16, src *uint32, stride int)
-TEXT ·convertGrayAVX2(SB), NOSPLIT, $0-24
+// func convertGrayAVX2(samples *[3][128]int16, src *uint32, stride int, k *[16][16]int16)
+TEXT ·convertGrayAVX2(SB), NOSPLIT, $0-32
 	ARGUMENTS
 rowGray:
 	VMOVDQU (SI), Y0
@@ -267,12 +268,12 @@ rowGray:
 	VPSIGNW  x, q, q
 
 // FIRST and MORE take those coefficients of a column that belong to a row of
-// the zigzag; k counts the shuffles.
+// the zigzag; k counts the shuffles, which R11 points to.
 #define FIRST(k, column, row) \
-	VPSHUFB ·shuffles+(32*k)(SB), column, row
+	VPSHUFB (32*k)(R11), column, row
 
 #define MORE(k, column, row, t) \
-	VPSHUFB ·shuffles+(32*k)(SB), column, t \
+	VPSHUFB (32*k)(R11), column, t \
 	VPOR    t, row, row
 
 // STORE writes the n-th 16 coefficients of both blocks and sets the bytes of
@@ -285,12 +286,14 @@ rowGray:
 	VPACKSSWB    Y9, Y8, zeros           \
 	VPCMPEQB     Y15, zeros, zeros
 
-// func transformAVX2(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser)
-TEXT ·transformAVX2(SB), NOSPLIT, $0-32
+// func transformAVX2(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser, k *[16][16]int16, order *[40][32]uint8)
+TEXT ·transformAVX2(SB), NOSPLIT, $0-48
 	MOVQ samples+0(FP), SI
 	MOVQ coefficients+8(FP), DI
 	MOVQ nonzero+16(FP), DX
 	MOVQ q+24(FP), BX
+	MOVQ k+32(FP), R10
+	MOVQ order+40(FP), R11
 
 	LOAD(0, Y0)
 	LOAD(1, Y1)

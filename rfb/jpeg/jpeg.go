@@ -18,6 +18,7 @@ import (
 // 7.8.13) are.
 type Subsampling uint8
 
+// The subsamplings that have a pseudo-encoding and an encoder.
 const (
 	Sub444  Subsampling = iota // 1X: a sample for each pixel
 	Sub420                     // 4X: one for 2 by 2 pixels

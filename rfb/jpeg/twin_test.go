@@ -50,7 +50,7 @@ func TestAcceleratedIsTheSame(t *testing.T) {
 	}
 	for _, g := range pictures(133, 117) {
 		for _, s := range subsamplings {
-			for quality := 1; quality <= 100; quality++ {
+			for quality := 1; quality <= 100; quality += 9 {
 				a := encode(nil, g.Frame, g.Frame.Rect(), quality, s, true)
 				b := encode(nil, g.Frame, g.Frame.Rect(), quality, s, false)
 				if !bytes.Equal(a, b) {
