@@ -92,30 +92,43 @@ func (w *bitWriter) flush(acc uint64) {
 // that is not zero, after one whose first was dc. It returns its own first.
 func (w *bitWriter) block(c *[64]int16, nonzero uint64, dc int, h *huffman) int {
 	first := int(c[0])
-	n, extra := magnitude(first - dc)
-	code := h.dc[n&15]
-	w.put((code>>8<<n|extra)<<8 | (code&0xff + uint32(n)))
+	size, extra := magnitude(first - dc)
+	code := h.dc[size&15]
+	w.put((code>>8<<size|extra)<<8 | (code&0xff + uint32(size)))
 
-	last := 0
+	// From here on put is written out, its state in registers.
+	acc, free, last := w.acc, w.free, 0
 	for nonzero &^= 1; nonzero != 0; nonzero &= nonzero - 1 {
 		at := bits.TrailingZeros64(nonzero)
 		run := at - last - 1
 		last = at
-		for ; run > 15; run -= 16 {
-			w.put(h.small[zeroRun])
+		if run > 15 {
+			w.acc, w.free = acc, free
+			for ; run > 15; run -= 16 {
+				w.put(h.small[zeroRun])
+			}
+			acc, free = w.acc, w.free
 		}
+		var word uint64
+		var n int
 		v := int(c[at&63])
 		if small := uint(v + smallMax); small < 2*smallMax {
-			w.put(h.small[(uint(run)*2*smallMax+small)%uint(len(h.small))])
+			e := h.small[(uint(run)*2*smallMax+small)%uint(len(h.small))]
+			word, n = uint64(e>>8), int(e&0xff)
+		} else {
+			size, extra := magnitude(v)
+			e := h.large[(uint(run)*16+size)%uint(len(h.large))]
+			word, n = uint64(e>>8)<<(size&15)|uint64(extra), int(e&0xff)+int(size)
+		}
+		if free -= n; free < 0 {
+			w.flush(acc<<uint((n+free)&63) | word>>uint(-free&63))
+			acc = word
+			free += 64
 			continue
 		}
-		n, extra := magnitude(v)
-		code := h.large[(uint(run)*16+n)&0xff]
-		// Code and bits together may be 26 long: too many for a table's
-		// entry.
-		w.put(code)
-		w.put(extra<<8 | uint32(n))
+		acc = acc<<uint(n&63) | word
 	}
+	w.acc, w.free = acc, free
 	if last != 63 {
 		w.put(h.small[endOfBlock])
 	}

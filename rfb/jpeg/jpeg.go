@@ -18,6 +18,7 @@ import (
 // 7.8.13) are.
 type Subsampling uint8
 
+// The subsamplings that have a pseudo-encoding and an encoder.
 const (
 	Sub444  Subsampling = iota // 1X: a sample for each pixel
 	Sub420                     // 4X: one for 2 by 2 pixels
@@ -75,17 +76,19 @@ var layouts = [...]layout{
 	},
 }
 
-// pair is two blocks of 8 by 8 that are transformed together: half a vector
-// register is a row of a block.
-type pair struct {
-	// samples are those of both blocks side by side, in rows of 16, from -128
-	// to 127.
-	samples [2 * 64]int16
-	// coefficients are those of the first block and those of the second,
-	// quantised and in zigzag order.
-	coefficients [2][64]int16
+// step is the memory for a step. Blocks of 8 by 8 are transformed in pairs, as
+// half a vector register is a row of one.
+type step struct {
+	// samples are those of both blocks of a pair side by side, in rows of 16,
+	// from -128 to 127. The rows of two pairs may be the 16 rows of a step.
+	samples [3][2 * 64]int16
+	// coefficients are quantised and in zigzag order. Those that are zero may
+	// hold anything, but for the first.
+	coefficients [3][2][64]int16
 	// nonzero has a bit for each coefficient that is not zero.
-	nonzero [2]uint64
+	nonzero [3][2]uint64
+	// edge is what a step at the edge of the picture reads.
+	edge [stepWidth * 16]uint32
 }
 
 // Append appends to b a JFIF picture of r, at libjpeg's quality 1 (smallest)
@@ -109,21 +112,20 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 
 	w := newBitWriter(b)
 	var (
-		pairs [3]pair
-		edge  [stepWidth * 16]uint32
-		dc    [3]int
+		step step
+		dc   [3]int
 	)
 	for y := r.Min.Y; y < r.Max.Y; y += l.height {
 		for x := r.Min.X; x < r.Max.X; x += stepWidth {
 			src, stride := f.Pix[y*f.Stride+x:], f.Stride
 			if x+stepWidth > r.Max.X || y+l.height > r.Max.Y {
-				extend(&edge, f, image.Rectangle{Min: image.Pt(x, y), Max: r.Max})
-				src, stride = edge[:], stepWidth
+				extend(&step.edge, f, image.Rectangle{Min: image.Pt(x, y), Max: r.Max})
+				src, stride = step.edge[:], stepWidth
 			}
 			_ = src[(l.height-1)*stride+stepWidth-1] // the assembly reads so far
-			convert(&pairs, src, stride, s, accelerate)
+			convert(&step.samples, src, stride, s, accelerate)
 			for i := range l.pairs {
-				transform(&pairs[i], &q.quantisers[l.tables[i]], accelerate)
+				transform(&step.samples[i], &step.coefficients[i], &step.nonzero[i], &q.quantisers[l.tables[i]], accelerate)
 			}
 			w.reserve()
 			for i, m := range l.mcus {
@@ -131,9 +133,8 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 					break
 				}
 				for _, k := range m {
-					p := &pairs[k.pair]
 					t := &huffmen[min(k.component, 1)]
-					dc[k.component] = w.block(&p.coefficients[k.half], p.nonzero[k.half], dc[k.component], t)
+					dc[k.component] = w.block(&step.coefficients[k.pair][k.half], step.nonzero[k.pair][k.half], dc[k.component], t)
 				}
 			}
 		}
