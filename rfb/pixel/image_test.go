@@ -1,136 +1,123 @@
-package pixel_test
+package pixel
 
 import (
-	"bytes"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
+	"image/draw"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/ironglass/ironglass/rfb/pixel"
-	"github.com/ironglass/ironglass/rfb/rfbtest/golden"
 )
 
-// ratios are all ways in which samples of colour are shared.
-var ratios = []image.YCbCrSubsampleRatio{
-	image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
-	image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410,
-}
-
-// drawn checks that Draw has brought r of the frame to m's colours and has
-// left the rest.
-func drawn(t *testing.T, r image.Rectangle, m image.Image) {
-	t.Helper()
-	f := golden.Noise(60, 50, 7)
-	want := f.Clone()
-	b := m.Bounds()
-	for y := range min(r.Dy(), b.Dy()) {
-		for x := range min(r.Dx(), b.Dx()) {
-			red, green, blue, _ := m.At(b.Min.X+x, b.Min.Y+y).RGBA()
-			want.Row(r.Min.Y+y, 0, 60)[r.Min.X+x] = red>>8<<16 | green>>8<<8 | blue>>8
-		}
-	}
-	f.Draw(r, m)
-	if !f.Equal(want) {
-		t.Errorf("%T of %v drawn to %v differs from its pixels", m, b, r)
-	}
-	for _, p := range f.Pix {
-		if p&^pixel.Mask != 0 {
-			t.Fatal("a pad byte is not zero")
-		}
-	}
-}
-
-// Draw paints what At says, of pictures and parts of pictures of every kind.
-func TestDraw(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(5, 6))
-	bytesOf := func(b []byte) {
+// images are pictures of several types with the same bounds, which begin at an
+// odd place and are part of something bigger.
+func images(rnd *rand.Rand, w, h int) map[string]image.Image {
+	all, part := image.Rect(3, 1, w+9, h+5), image.Rect(5, 2, 5+w, 2+h)
+	fill := func(b []byte) {
 		for i := range b {
-			b[i] = byte(rnd.Uint32())
+			b[i] = [...]byte{0, 255, byte(rnd.Uint32()), byte(rnd.Uint32())}[rnd.IntN(4)]
 		}
 	}
-	for _, ratio := range ratios {
-		for range 300 {
-			at := image.Pt(rnd.IntN(5), rnd.IntN(5))
-			m := image.NewYCbCr(image.Rectangle{Max: image.Pt(1+rnd.IntN(40), 1+rnd.IntN(30))}.Add(at), ratio)
-			bytesOf(m.Y)
-			bytesOf(m.Cb)
-			bytesOf(m.Cr)
-			r := image.Rect(rnd.IntN(30), rnd.IntN(25), 31+rnd.IntN(30), 26+rnd.IntN(25))
-			drawn(t, r, m)
-			b := m.Bounds()
-			b.Min = b.Min.Add(image.Pt(rnd.IntN(b.Dx()), rnd.IntN(b.Dy())))
-			drawn(t, r, m.SubImage(b))
+	m := make(map[string]image.Image)
+	for _, ratio := range []image.YCbCrSubsampleRatio{
+		image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
+		image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410,
+	} {
+		y := image.NewYCbCr(all, ratio)
+		fill(y.Y)
+		fill(y.Cb)
+		fill(y.Cr)
+		m[ratio.String()] = y.SubImage(part)
+	}
+	gray, rgba, nrgba := image.NewGray(all), image.NewRGBA(all), image.NewNRGBA(all)
+	fill(gray.Pix)
+	for y := all.Min.Y; y < all.Max.Y; y++ {
+		for x := all.Min.X; x < all.Max.X; x++ {
+			c := color.RGBA{uint8(rnd.Uint32()), uint8(rnd.Uint32()), uint8(rnd.Uint32()), 255}
+			rgba.Set(x, y, c)
+			nrgba.Set(x, y, c)
 		}
 	}
-	b := image.Rect(3, 2, 40, 30)
-	gray, rgba, nrgba := image.NewGray(b), image.NewRGBA(b), image.NewNRGBA(b)
-	bytesOf(gray.Pix)
-	for i := range nrgba.Pix {
-		rgba.Pix[i] = byte(rnd.Uint32()) | byte(i%4/3*0xff)
-		nrgba.Pix[i] = byte(rnd.Uint32()) | byte(i%4/3*0xff)
-	}
-	for _, m := range []image.Image{gray, rgba, nrgba} {
-		drawn(t, image.Rect(1, 2, 60, 50), m)
-		drawn(t, image.Rect(1, 2, 11, 12), m)
-	}
-	drawn(t, image.Rect(4, 4, 8, 8), image.NewYCbCr(image.Rectangle{}, image.YCbCrSubsampleRatio420))
+	m["Gray"], m["RGBA"], m["NRGBA"] = gray.SubImage(part), rgba.SubImage(part), nrgba.SubImage(part)
+	return m
 }
 
-// Every colour becomes what the standard library makes of it.
-func TestDrawColours(t *testing.T) {
-	m := image.NewYCbCr(image.Rect(0, 0, 256, 256), image.YCbCrSubsampleRatio444)
-	f := pixel.NewFrame(256, 256)
-	for i := range m.Cb {
-		m.Cb[i], m.Cr[i] = uint8(i), uint8(i>>8)
-	}
-	for y := range 256 {
-		for i := range m.Y {
-			m.Y[i] = uint8(y)
+// Every type of image gives the colours that the standard library sees in it.
+func TestDraw(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 9))
+	for _, size := range []image.Point{{1, 1}, {2, 3}, {7, 5}, {33, 18}, {64, 9}} {
+		for name, m := range images(rnd, size.X, size.Y) {
+			f := NewFrame(80, 40)
+			f.Fill(f.Rect(), 0x123456)
+			r := image.Rect(4, 3, 4+size.X-rnd.IntN(2), 3+size.Y+rnd.IntN(3)) // smaller or larger
+			f.Draw(r, m)
+			std := image.NewRGBA(m.Bounds())
+			draw.Draw(std, std.Rect, m, m.Bounds().Min, draw.Src)
+			for y := range f.Height {
+				for x := range f.Width {
+					want := uint32(0x123456)
+					if p := image.Pt(x, y); p.In(r) && p.Sub(r.Min).Add(m.Bounds().Min).In(m.Bounds()) {
+						p = p.Sub(r.Min).Add(m.Bounds().Min)
+						c := std.RGBAAt(p.X, p.Y)
+						want = rgb(c.R, c.G, c.B)
+					}
+					if got := f.Row(y, x, x+1)[0]; got != want {
+						t.Fatalf("%s of %v: (%d,%d) is %08x, want %06x", name, size, x, y, got, want)
+					}
+				}
+			}
 		}
-		f.Draw(f.Rect(), m)
-		for i, p := range f.Pix {
-			r, g, b := color.YCbCrToRGB(m.Y[i], m.Cb[i], m.Cr[i])
-			if want := uint32(r)<<16 | uint32(g)<<8 | uint32(b); p != want {
-				t.Fatalf("Y %d Cb %d Cr %d is %06x, not %06x", y, m.Cb[i], m.Cr[i], p, want)
+	}
+}
+
+// Every luma with every chroma that there is at its ends.
+func TestDrawColours(t *testing.T) {
+	m := image.NewYCbCr(image.Rect(0, 0, 256, 1), image.YCbCrSubsampleRatio444)
+	f := NewFrame(256, 1)
+	for cb := range 256 {
+		for cr := range 256 {
+			for i := range 256 {
+				m.Y[i], m.Cb[i], m.Cr[i] = byte(i), byte(cb), byte(cr)
+			}
+			f.Draw(f.Rect(), m)
+			for i, got := range f.Pix {
+				if want := rgb(color.YCbCrToRGB(byte(i), byte(cb), byte(cr))); got != want {
+					t.Fatalf("Y %d, Cb %d, Cr %d is %06x, want %06x", i, cb, cr, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestRGBA(t *testing.T) {
+	f := noise(rand.New(rand.NewPCG(2, 9)), 37, 11)
+	for _, v := range []*Frame{f, padded(rand.New(rand.NewPCG(3, 9)), f)} {
+		m := v.RGBA()
+		for y := range f.Height {
+			for x := range f.Width {
+				if got := m.RGBAAt(x, y); got != f.At(x, y) {
+					t.Fatalf("(%d,%d) is %v, want %v", x, y, got, f.At(x, y))
+				}
 			}
 		}
 	}
 }
 
 func BenchmarkDraw(b *testing.B) {
-	f := pixel.NewFrame(640, 480)
-	photo := golden.Photo(640, 480)
-	for _, ratio := range ratios[:3] {
-		m := image.NewYCbCr(f.Rect(), ratio)
-		for y := range 480 {
-			for x := range 640 {
-				p := photo.Pixel(x, y)
-				i, j := m.YOffset(x, y), m.COffset(x, y)
-				m.Y[i], m.Cb[j], m.Cr[j] = color.RGBToYCbCr(uint8(p>>16), uint8(p>>8), uint8(p))
-			}
-		}
-		b.Run(fmt.Sprint(ratio), func(b *testing.B) {
-			b.SetBytes(4 * 640 * 480)
+	const w, h = 640, 480
+	f := NewFrame(w, h)
+	for name, m := range images(rand.New(rand.NewPCG(1, 1)), w, h) {
+		b.Run(fmt.Sprint(name), func(b *testing.B) {
+			b.SetBytes(4 * w * h)
 			for b.Loop() {
 				f.Draw(f.Rect(), m)
 			}
-			b.ReportMetric(640*480*float64(b.N)/b.Elapsed().Seconds()/1e6, "MPix/s")
 		})
 	}
-	// What comes before it.
-	var data bytes.Buffer
-	if err := jpeg.Encode(&data, photo.RGBA(), &jpeg.Options{Quality: 80}); err != nil {
-		b.Fatal(err)
-	}
-	b.Run("image-jpeg", func(b *testing.B) {
+	b.Run("to RGBA", func(b *testing.B) {
+		b.SetBytes(4 * w * h)
 		for b.Loop() {
-			if _, err := jpeg.Decode(bytes.NewReader(data.Bytes())); err != nil {
-				b.Fatal(err)
-			}
+			f.RGBA()
 		}
-		b.ReportMetric(640*480*float64(b.N)/b.Elapsed().Seconds()/1e6, "MPix/s")
 	})
 }
