@@ -195,6 +195,27 @@ func TestFindNoMove(t *testing.T) {
 	}
 }
 
+// The rectangle is that of the move to the pixel; on plain ground it may bring
+// some of that along to where the moved was before, and no more.
+func TestFindMoveFits(t *testing.T) {
+	block := golden.Noise(301, 203, 7)
+	plain := pixel.NewFrame(800, 600)
+	plain.Fill(plain.Rect(), 0x336699)
+	for _, ground := range []*pixel.Frame{plain, golden.Noise(800, 600, 8)} {
+		for _, d := range []image.Point{{0, -1}, {1, 0}, {-33, 5}, {150, 120}, {0, 250}} {
+			a := image.Pt(203, 107)
+			old, view := dragged(ground, block, a, a.Add(d))
+			var m pixel.MoveFinder
+			r, from, ok := m.Find(old, withPadBytes(view), pixel.RegionOf(old.Rect()))
+			was := block.Rect().Add(a)
+			want := was.Add(d)
+			if !ok || from != r.Min.Sub(d) || !want.In(r) || !r.In(was.Union(want)) || ground != plain && r != want {
+				t.Errorf("by %v: a move of %v from %v, want %v from %v", d, r, from, want, a)
+			}
+		}
+	}
+}
+
 // Lines that are all the same may have moved by any number of them: whichever
 // is found, it is as good as the right one.
 func TestFindMoveOfRepeatedLines(t *testing.T) {
