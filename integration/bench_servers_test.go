@@ -66,13 +66,13 @@ type asked struct {
 	list []wire.Encoding
 }
 
-// counted is a connection that counts what comes.
-type counted struct {
+// meteredConn is a connection that counts what comes.
+type meteredConn struct {
 	net.Conn
 	n int
 }
 
-func (c *counted) Read(b []byte) (int, error) {
+func (c *meteredConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n += n
 	return n, err
@@ -126,7 +126,7 @@ func benchmarkServer(b *testing.B, address string, pid int, truth *pixel.Frame, 
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := &counted{Conn: conn}
+	c := &meteredConn{Conn: conn}
 	defer c.Close()
 	v, err := rfbtest.NewViewer(c)
 	if err != nil {

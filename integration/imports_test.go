@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"rfb/encoding": {"rfb/pixel", "rfb/wire", "rfb/jpeg"},
 	"rfb/security": {"rfb/pixel", "rfb/wire"},
 	"rfb":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security"},
-	"rfb/fbs":      {"rfb/pixel", "rfb/wire"},
+	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"x11":          {"rfb/pixel", "rfb/security", "rfb", "rfb/notice"},
@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"launcher/recipe":    {"launcher"},
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote; all else by its programs.
-	"integration": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/wire"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor

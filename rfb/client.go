@@ -34,6 +34,11 @@ type ClientConfig struct {
 	// socket: bytes are cheaper there than compressing them (BenchmarkChain).
 	// The pseudo-encodings that a Client understands are asked for always.
 	Encodings []wire.Encoding
+	// Recorded says that Dial opens a recording of a server, which hears
+	// nothing: pixels come in ServerInit's format, nothing is sent after the
+	// handshake, each update is shown as it comes, and the last picture, with
+	// what came of an update that was cut off, stays until ctx ends.
+	Recorded bool
 	// HandshakeTimeout gives up a server that does not finish the handshake
 	// in time; 0 is 10 s, negative is never.
 	HandshakeTimeout time.Duration
@@ -116,6 +121,9 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 		return handshakeError("ServerInit", rd.Err())
 	}
 	conn.SetDeadline(time.Time{}) //nolint:errcheck // the next read tells
+	if c.cfg.Recorded && !init.Format.TrueColour {
+		return errors.New("the recording has a colour map, which cannot be shown: record with true colour")
+	}
 
 	s := newSession(c, d, secured, rd, init)
 	c.attach(s)
@@ -133,6 +141,9 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 	d.SetName(validName(init.Name))
 	s.start(c.encodings(secured))
 	err = s.read()
+	if c.cfg.Recorded && errors.Is(err, errServerClosed) {
+		s.stay(ctx)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

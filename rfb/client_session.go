@@ -79,6 +79,9 @@ func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire
 		grabbed: make(chan struct{}, 1),
 		size:    newSizeAsk(), power: newPowerAsk(),
 	}
+	if c.cfg.Recorded {
+		s.format = init.Format
+	}
 	s.resize(init.Width, init.Height)
 	return s
 }
@@ -97,6 +100,9 @@ func (s *session) request(incremental bool) {
 // send queues a message. Where the server has stopped reading for so long
 // that the queue is full, the connection is lost.
 func (s *session) send(m wire.ClientMessage) {
+	if s.c.cfg.Recorded {
+		return
+	}
 	b := m.Append(nil)
 	if s.queued.Add(int64(len(b))) > outBytes {
 		s.conn.Close() // Run tells
@@ -137,12 +143,19 @@ func (s *session) read() error {
 		}
 		switch err := s.rd.Err(); {
 		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-			return errors.New("the RFB server closed the connection")
+		case closed(err):
+			return errServerClosed
 		default:
 			return fmt.Errorf("from the RFB server: %w", err)
 		}
 	}
+}
+
+var errServerClosed = errors.New("the RFB server closed the connection")
+
+// closed tells the end of a connection from other errors.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
 func (s *session) message(t wire.ServerMessageType) {
@@ -198,6 +211,9 @@ func (s *session) update() {
 	}
 	if s.rd.Err() == nil {
 		s.announce(&damage)
+	} else if s.c.cfg.Recorded && closed(s.rd.Err()) {
+		s.lacking.Clear() // no more will come
+		s.announce(&damage)
 	}
 	s.c.mu.Unlock()
 	if s.rd.Err() != nil {
@@ -222,7 +238,9 @@ func (s *session) update() {
 // announce tells the server of what an update brought. The first picture, and
 // one of another size, is announced when all of it is there.
 func (s *session) announce(damage *pixel.Region) {
-	s.lacking.Subtract(damage)
+	if s.lacking.Subtract(damage); s.c.cfg.Recorded && !damage.Empty() {
+		s.lacking.Clear() // nobody asked for the whole picture
+	}
 	switch {
 	case !s.lacking.Empty():
 		return
@@ -238,6 +256,16 @@ func (s *session) announce(damage *pixel.Region) {
 			s.c.cfg.Live()
 		}
 	}
+}
+
+// stay shows what there is of a recording that has ended, until ctx ends.
+func (s *session) stay(ctx context.Context) {
+	s.c.mu.Lock()
+	s.lacking.Clear()
+	s.announce(new(pixel.Region))
+	s.c.mu.Unlock()
+	s.d.Damage(new(pixel.Region)) // for who looked while the lock was held
+	<-ctx.Done()
 }
 
 // letGrab waits a little for a Grab that failed during the update.

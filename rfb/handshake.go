@@ -19,11 +19,12 @@ import (
 // bytes.
 const maxReason = 256
 
-// handshake runs the server's part up to ClientInit (rfbproto 7.1 to 7.3.1).
+// handshake runs the server's part up to ClientInit (rfbproto 7.1 to 7.3.1),
+// offering the security types given.
 // A peer that goes away before it chose anything gives nil and no error: that
 // is how others find out whether a server is there. Each message is one write
 // because some peers take what one read brings for the whole message.
-func (s *Server) handshake(ctx context.Context, conn net.Conn) (net.Conn, error) {
+func (s *Server) handshake(ctx context.Context, conn net.Conn, offered []security.Type) (net.Conn, error) {
 	if t := s.cfg.HandshakeTimeout; t > 0 {
 		conn.SetDeadline(time.Now().Add(t)) //nolint:errcheck // the next read tells
 	}
@@ -41,7 +42,7 @@ func (s *Server) handshake(ctx context.Context, conn net.Conn) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.chooseSecurity(conn, version)
+	t, err := chooseSecurity(conn, version, offered)
 	if err != nil || t == nil {
 		return nil, err
 	}
@@ -67,8 +68,7 @@ func (s *Server) handshake(ctx context.Context, conn net.Conn) (net.Conn, error)
 
 // chooseSecurity offers the types and returns the one chosen; nil where the
 // peer went away.
-func (s *Server) chooseSecurity(conn net.Conn, version wire.Version) (security.Type, error) {
-	offered := s.cfg.Security
+func chooseSecurity(conn net.Conn, version wire.Version, offered []security.Type) (security.Type, error) {
 	if version == wire.Version33 {
 		// The server decides, among the two types that 3.3 knows.
 		i := slices.IndexFunc(offered, func(t security.Type) bool {

@@ -100,6 +100,10 @@ type ViewerConfig struct {
 	ViewOnly bool
 	// Label names the viewer in the log; default its network address.
 	Label string
+	// Security lists the security types offered to this viewer, in the order
+	// offered; nil is those of the server. A viewer inside the program needs
+	// none.
+	Security []security.Type
 }
 
 // Server shows one Source to any number of viewers. Its methods may be called
@@ -199,7 +203,10 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // only to unblock
 	defer stop()
 
-	secured, err := s.handshake(ctx, conn)
+	if cfg.Security == nil {
+		cfg.Security = s.cfg.Security
+	}
+	secured, err := s.handshake(ctx, conn, cfg.Security)
 	if err != nil || secured == nil {
 		return s.reason(ctx, err)
 	}

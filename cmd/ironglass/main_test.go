@@ -37,6 +37,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"record": record,
+			"replay": replay,
+			"damage": damage,
 			// exits STATUS PROGRAM ARGS... wants that exit status.
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) < 2 {

@@ -1,0 +1,264 @@
+package fbs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/ironglass/ironglass/rfb"
+	"github.com/ironglass/ironglass/rfb/pixel"
+)
+
+// PlayerConfig is how a Player plays. It must not change once a Player has it.
+type PlayerConfig struct {
+	// Open opens the recording at its beginning, once for each time that it is
+	// played from there.
+	Open func() (io.ReadCloser, error)
+	// Speed is how fast time passes in the recording; 0 is 1, negative is
+	// without waiting.
+	Speed float64
+	// Loop begins anew a second after the end, rather than to stay at the
+	// last picture.
+	Loop bool
+	// Log takes what happens; nil discards it.
+	Log *slog.Logger
+}
+
+// Player shows a recording as an rfb.Source without input. Each Run begins at
+// the beginning, or where Seek said while nothing ran. Its methods may be
+// called from any goroutine.
+//
+// A Client decodes the recording; a replay, its connection, gives it the
+// blocks when their time has come.
+type Player struct {
+	cfg PlayerConfig
+
+	mu       sync.Mutex
+	told     chan struct{} // closed and made anew when something below changes
+	desktop  *rfb.Desktop  // while Run runs
+	client   *rfb.Client   // of the present pass
+	conn     *replay       // of the present pass, once it was opened
+	cancel   func()        // ends the present pass
+	clock    clock
+	seeking  bool // what there is to see is not shown before Seek's time is reached
+	finished bool // the end was reached
+}
+
+var _ rfb.Source = (*Player)(nil)
+
+// loopPause is how long the last picture stays before a loop begins anew.
+const loopPause = time.Second
+
+// NewPlayer returns a player that does nothing until Run.
+func NewPlayer(cfg PlayerConfig) *Player {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Player{cfg: cfg, told: make(chan struct{}), cancel: func() {}, clock: clock{speed: usable(cfg.Speed), stopped: true}}
+}
+
+// usable is the speed meant by what PlayerConfig.Speed says.
+func usable(speed float64) float64 {
+	switch {
+	case speed == 0 || math.IsNaN(speed):
+		return 1
+	case math.IsInf(speed, 0):
+		return -1
+	default:
+		return speed
+	}
+}
+
+// Run plays until ctx ends, or the recording cannot be played.
+func (p *Player) Run(ctx context.Context, d *rfb.Desktop) error {
+	p.mu.Lock()
+	p.desktop = d
+	p.clock.since, p.clock.stopped = time.Now(), false
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.clock.at, p.clock.stopped = 0, true
+		p.desktop, p.seeking = nil, false
+	}()
+	for {
+		err := p.pass(ctx, d)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return fmt.Errorf("playing the recording: %w", err)
+		}
+	}
+}
+
+// pass plays the recording from its beginning until ctx ends, or it is to be
+// begun anew (nil).
+func (p *Player) pass(ctx context.Context, d *rfb.Desktop) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client := rfb.NewClient(rfb.ClientConfig{Dial: p.open, Recorded: true, HandshakeTimeout: -1, Log: p.cfg.Log})
+	p.mu.Lock()
+	p.client, p.cancel = client, cancel
+	p.seeking = p.seeking || p.clock.at > 0
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.client, p.conn, p.cancel, p.finished = nil, nil, func() {}, false
+	}()
+	err := client.Run(ctx, d)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// open is the Client's Dial.
+func (p *Player) open(context.Context) (net.Conn, error) {
+	file, err := p.cfg.Open()
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewReader(file)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	conn := &replay{p: p, file: file, r: r, rest: handshake(r.ServerInit()), closed: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conn = conn
+	return conn, nil
+}
+
+// Grab shows use the picture as of the last whole update. It fails while the
+// recording is decoded up to the time that Seek said.
+func (p *Player) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
+	p.mu.Lock()
+	client := p.client
+	if p.seeking {
+		client = nil
+	}
+	p.mu.Unlock()
+	if client == nil {
+		return rfb.ErrBusy
+	}
+	return client.Grab(r, use)
+}
+
+// Pause stops time in the recording.
+func (p *Player) Pause() { p.turn(func(c *clock) { c.paused = true }) }
+
+// Resume lets time go on after Pause.
+func (p *Player) Resume() { p.turn(func(c *clock) { c.paused = false }) }
+
+// SetSpeed changes how fast time passes, as PlayerConfig.Speed.
+func (p *Player) SetSpeed(speed float64) {
+	p.turn(func(c *clock) { c.speed = usable(speed) })
+}
+
+// turn lets f change how the clock goes on from now.
+func (p *Player) turn(f func(c *clock)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.clock.at, p.clock.since = p.positionLocked(now), now
+	f(&p.clock)
+	p.tellLocked()
+}
+
+// Seek goes to that time since the beginning of the recording, or to its end
+// where that comes before. The recording is decoded up to there as fast as
+// that can be done, from its beginning where the time has passed already.
+func (p *Player) Seek(to time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clock.at, p.clock.since = max(0, to), time.Now()
+	switch {
+	case p.desktop == nil:
+		return // the next Run begins there
+	case p.conn != nil && p.clock.at < p.conn.given:
+		p.againLocked()
+	case p.finished:
+		return // it is there
+	}
+	p.seeking = true
+	p.tellLocked()
+}
+
+// Position is the time since the beginning of the recording that is being
+// shown.
+func (p *Player) Position() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.positionLocked(time.Now())
+}
+
+func (p *Player) positionLocked(now time.Time) time.Duration {
+	if p.conn != nil && (p.finished || p.clock.speed < 0 && !p.clock.paused) {
+		return p.conn.given
+	}
+	return p.clock.now(now)
+}
+
+// Finished reports whether the end of the recording was reached and is shown.
+func (p *Player) Finished() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finished
+}
+
+// againLocked ends the present pass and begins another.
+func (p *Player) againLocked() {
+	p.cancel()
+	p.conn, p.finished = nil, false
+}
+
+func (p *Player) tellLocked() {
+	close(p.told)
+	p.told = make(chan struct{})
+}
+
+// clock is the time in the recording.
+type clock struct {
+	at      time.Duration // at since
+	since   time.Time
+	speed   float64 // negative: all has come already
+	paused  bool
+	stopped bool // nothing runs
+}
+
+func (c *clock) now(now time.Time) time.Duration {
+	if c.paused || c.stopped || c.speed < 0 {
+		return c.at
+	}
+	return c.at + scaled(now.Sub(c.since), c.speed)
+}
+
+// until is how long after now the clock is at to; negative where that will not
+// come by itself.
+func (c *clock) until(to time.Duration, now time.Time) time.Duration {
+	switch left := to - c.now(now); {
+	case left <= 0 || c.speed < 0 && !c.paused:
+		return 0
+	case c.paused:
+		return -1
+	default:
+		return max(time.Nanosecond, scaled(left, 1/c.speed))
+	}
+}
+
+// scaled is d times by, as far as a duration can tell.
+func scaled(d time.Duration, by float64) time.Duration {
+	f := float64(d) * by
+	if f >= float64(MaxTime) {
+		return MaxTime
+	}
+	return time.Duration(f)
+}
