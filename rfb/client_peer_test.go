@@ -135,7 +135,7 @@ func TestClientOfBadScreens(t *testing.T) {
 		go io.Copy(io.Discard, io.LimitReader(p.conn, 20)) //nolint:errcheck // a request, which may not be waited for
 		until(t, v, "the size", func() bool { return v.Frame.Width == width })
 		last := v.Sizes[len(v.Sizes)-1]
-		if want := []wire.Screen{{Rect: image.Rect(0, 0, width, height)}}; !reflect.DeepEqual(last.Screens, want) {
+		if want := []wire.Screen{{ID: 1, Rect: image.Rect(0, 0, width, height)}}; !reflect.DeepEqual(last.Screens, want) {
 			t.Errorf("%v is shown as %v", screens, last.Screens)
 		}
 	}

@@ -32,8 +32,8 @@ func newSizeAsk() sizeAsk {
 }
 
 // SetDesktopSize asks the server for another size and waits for its answer,
-// and for the picture of that size. With no screens it is one, the first that
-// there is.
+// and for the picture of that size. A single screen, or none, is the first
+// that the server has.
 func (c *Client) SetDesktopSize(ctx context.Context, width, height int, screens []Screen) error {
 	s := c.current()
 	if s == nil {
@@ -45,15 +45,12 @@ func (c *Client) SetDesktopSize(ctx context.Context, width, height int, screens 
 	z := &s.size
 	z.turn.Lock()
 	defer z.turn.Unlock()
-	if len(screens) == 0 {
-		one := layout(image.Pt(width, height), nil)
-		z.mu.Lock()
-		if len(z.screens) > 0 {
-			one[0].ID, one[0].Flags = z.screens[0].ID, z.screens[0].Flags
-		}
-		z.mu.Unlock()
-		screens = one
+	screens = slices.Clone(layout(image.Pt(width, height), screens))
+	z.mu.Lock()
+	if len(screens) == 1 && len(z.screens) > 0 {
+		screens[0].ID, screens[0].Flags = z.screens[0].ID, z.screens[0].Flags
 	}
+	z.mu.Unlock()
 	// An answer that came too late for an earlier question.
 	select {
 	case <-z.reply:

@@ -246,7 +246,7 @@ func (e *engine) startSource() {
 	e.active = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
 	e.s.input.aim(e.active.src, e.active.gen, &e.s.mail)
 	e.setRelative(false)
-	e.power, e.clip = false, clipboard{}
+	e.power = false
 	go e.s.runSource(ctx, e.active.src, e.active.gen)
 }
 
@@ -287,6 +287,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.s.mail.next()
 	e.pending.clear()
 	e.s.input.aim(nil, 0, nil)
+	e.clip = clipboard{}
 	if len(e.viewers)+len(e.watchers) == 0 {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false

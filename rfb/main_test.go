@@ -25,7 +25,6 @@ type host struct {
 	t       *testing.T
 	wg      sync.WaitGroup
 	results chan error // of Serve calls
-	hops    int        // to the source
 }
 
 func serve(t *testing.T, src rfb.Source, cfg rfb.ServerConfig) *host {

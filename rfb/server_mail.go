@@ -181,8 +181,8 @@ func (s *Server) resized(gen uint64, width, height int, screens []Screen) {
 	if err := checkScreens(size, screens); err != nil {
 		panic(fmt.Sprintf("rfb: a source announced screens that cannot be: %v", err))
 	}
-	if slices.Equal(screens, layout(size, nil)) {
-		screens = nil
+	if len(screens) == 1 && screens[0].Rect == (image.Rectangle{Max: size}) {
+		screens = nil // whatever its number
 	}
 	s.mail.put(gen, func(b *mailbox) {
 		b.news.size, b.news.screens = &size, screens

@@ -68,12 +68,16 @@ func fromWire(w []wire.Screen) []Screen {
 	return screens
 }
 
+// onlyScreen is the ID of a screen that is all of the picture. It is not 0: for
+// libvncclient (0.9.14) that is no screen, and it keeps its size.
+const onlyScreen = 1
+
 // layout is screens, or the one that is all of a picture of that size.
 func layout(size image.Point, screens []Screen) []Screen {
 	if len(screens) > 0 {
 		return screens
 	}
-	return []Screen{{Rect: image.Rectangle{Max: size}}}
+	return []Screen{{ID: onlyScreen, Rect: image.Rectangle{Max: size}}}
 }
 
 // setDesktopSize carries out a viewer's SetDesktopSize (rfbproto 7.5.10) on

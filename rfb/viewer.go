@@ -77,7 +77,7 @@ type batch struct {
 }
 
 // maxControl bounds the messages that wait for a viewer that does not read.
-const maxControl = wire.MaxCutText + 64<<10
+const maxControl = 64 << 10
 
 var errNotReading = errors.New("the viewer does not take what is sent to it")
 

@@ -150,6 +150,10 @@ func TestResize(t *testing.T) {
 	}
 	// No modes of ours pile up.
 	x := open(t, config(s))
+	two := []rfb.Screen{{ID: 1, Rect: image.Rect(0, 0, 400, 600)}, {ID: 2, Rect: image.Rect(400, 0, 800, 600)}}
+	if err := x.SetDesktopSize(t.Context(), 800, 600, two); !errors.Is(err, rfb.ErrLayout) {
+		t.Errorf("two screens: %v", err)
+	}
 	res, err := randr.GetScreenResources(x.conn.Conn, x.root).Reply()
 	if err != nil {
 		t.Fatal(err)
