@@ -37,10 +37,7 @@ func (w *bitWriter) reserve() {
 func (w *bitWriter) end() []byte {
 	w.reserve()
 	n := 64 - w.free
-	acc := w.acc<<w.free | 1<<w.free - 1
-	if w.free == 64 {
-		acc = 0
-	}
+	acc := w.acc<<w.free | (1<<w.free - 1)
 	for ; n > 0; n -= 8 {
 		w.buf[w.n] = byte(acc >> 56)
 		w.n++

@@ -97,24 +97,37 @@ type step struct {
 // panic. The frame's pad bytes do not matter. Calls may run at the same time;
 // the same pixels give the same bytes.
 func Append(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling) []byte {
-	return encode(b, f, r, quality, s, accelerated)
+	return encode(b, f, r, quality, s, accelerated, r.Dx()*r.Dy() <= optimalArea)
 }
 
 // encode is Append with or without the machine's own instructions, which give
-// the same bytes.
-func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling, accelerate bool) []byte {
+// the same bytes, and with or without tables of the picture's own.
+func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling, accelerate, optimal bool) []byte {
 	if r.Empty() || !r.In(f.Rect()) || r.Dx() > MaxSize || r.Dy() > MaxSize {
 		panic(fmt.Sprintf("jpeg: a picture of %v in a frame of %dx%d pixels", r, f.Width, f.Height))
 	}
-	quality = min(max(quality, 1), 100)
-	l, q := &layouts[s], tablesFor(quality)
+	l, q := &layouts[s], tablesFor(min(max(quality, 1), 100))
+	classes := min(len(l.components), 2)
 	b = appendHeader(b, r.Dx(), r.Dy(), l, q)
-
-	w := newBitWriter(b)
+	dht := len(b)
+	b = append(b, 0xff, 0xc4, 0, 0)
 	var (
+		w    bitWriter
+		all  *symbols
 		step step
 		dc   [3]int
 	)
+	if optimal {
+		all = symbolsPool.Get().(*symbols)
+		defer symbolsPool.Put(all)
+		all.list = all.list[:0]
+		clear(all.counts[:])
+	} else {
+		for i := range classes {
+			b = append(b, huffmen[i].tables...)
+		}
+		w = newBitWriter(appendScan(b, dht, l))
+	}
 	for y := r.Min.Y; y < r.Max.Y; y += l.height {
 		for x := r.Min.X; x < r.Max.X; x += stepWidth {
 			src, stride := f.Pix[y*f.Stride+x:], f.Stride
@@ -127,17 +140,29 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 			for i := range l.pairs {
 				transform(&step.samples[i], &step.coefficients[i], &step.nonzero[i], &q.quantisers[l.tables[i]], accelerate)
 			}
-			w.reserve()
+			if optimal {
+				all.reserve()
+			} else {
+				w.reserve()
+			}
 			for i, m := range l.mcus {
 				if x+i*8 >= r.Max.X {
 					break
 				}
 				for _, k := range m {
-					t := &huffmen[min(k.component, 1)]
-					dc[k.component] = w.block(&step.coefficients[k.pair][k.half], step.nonzero[k.pair][k.half], dc[k.component], t)
+					c, nonzero := &step.coefficients[k.pair][k.half], step.nonzero[k.pair][k.half]
+					if class := min(k.component, 1); optimal {
+						dc[k.component] = all.block(c, nonzero, dc[k.component], uint32(class))
+					} else {
+						dc[k.component] = w.block(c, nonzero, dc[k.component], &huffmen[class])
+					}
 				}
 			}
 		}
+	}
+	if optimal {
+		w = newBitWriter(appendScan(all.appendTables(b, 2*classes), dht, l))
+		w.symbols(all)
 	}
 	return append(w.end(), 0xff, 0xd9) // EOI
 }
@@ -156,14 +181,14 @@ func extend(edge *[stepWidth * 16]uint32, f *pixel.Frame, r image.Rectangle) {
 	}
 }
 
-// appendHeader appends everything before the coded picture (T.81 B.2).
+// appendHeader appends what comes before the Huffman tables (T.81 B.2).
 func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
-	colour := len(l.components) > 1
 	b = append(b, "\xff\xd8"+ // SOI
 		"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"...) // APP0: version 1.1, square pixels
-	for i := range q.quantisers[:min(len(l.components), 2)] {
-		b = append(b, 0xff, 0xdb, 0, 2+1+64, byte(i)) // DQT
-		b = append(b, q.steps[i][:]...)
+	classes := min(len(l.components), 2)
+	b = append(b, 0xff, 0xdb, 0, byte(2+classes*(1+64))) // DQT
+	for i := range classes {
+		b = append(append(b, byte(i)), q.steps[i][:]...)
 	}
 	b = append(b, 0xff, 0xc0, 0, byte(8+3*len(l.components)), 8) // SOF0: baseline, 8 bits
 	b = binary.BigEndian.AppendUint16(b, uint16(height))
@@ -172,10 +197,13 @@ func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
 	for i, factors := range l.components {
 		b = append(b, byte(i+1), factors, byte(min(i, 1)))
 	}
-	b = append(b, huffmen[0].segments...)
-	if colour {
-		b = append(b, huffmen[1].segments...)
-	}
+	return b
+}
+
+// appendScan ends the DHT segment that starts at dht, and appends what comes
+// between it and the coded picture.
+func appendScan(b []byte, dht int, l *layout) []byte {
+	binary.BigEndian.PutUint16(b[dht+2:], uint16(len(b)-dht-2))
 	b = append(b, 0xff, 0xda, 0, byte(6+2*len(l.components)), byte(len(l.components))) // SOS
 	for i := range l.components {
 		b = append(b, byte(i+1), byte(min(i, 1)*0x11))

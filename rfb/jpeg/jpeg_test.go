@@ -8,6 +8,7 @@ import (
 	"image/jpeg"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -264,6 +265,88 @@ func TestNoAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { b = Append(b[:0], f, f.Rect(), 90, s) }); n != 0 {
 			t.Errorf("%v: %v allocations", s, n)
 		}
+	}
+}
+
+// A picture with tables of its own is the same picture, and shorter.
+func TestOptimal(t *testing.T) {
+	for _, g := range pictures(100, 70) {
+		for _, s := range subsamplings {
+			for _, quality := range []int{1, 30, 80, 95, 100} {
+				common := encode(nil, g.Frame, g.Frame.Rect(), quality, s, accelerated, false)
+				own := encode(nil, g.Frame, g.Frame.Rect(), quality, s, accelerated, true)
+				if len(own) >= len(common) {
+					t.Errorf("%s, %v, quality %d: %d bytes with tables of its own, %d with the common ones", g.Name, s, quality, len(own), len(common))
+				}
+				if !decode(t, own).Equal(decode(t, common)) {
+					t.Errorf("%s, %v, quality %d: tables of its own make another picture", g.Name, s, quality)
+				}
+			}
+		}
+	}
+	f := golden.Photo(512, 256)
+	for _, height := range []int{128, 129} {
+		r := image.Rect(0, 0, 512, height)
+		if !bytes.Equal(Append(nil, f, r, 80, Sub420), encode(nil, f, r, 80, Sub420, accelerated, height == 128)) {
+			t.Errorf("512x%d has the wrong kind of tables", height)
+		}
+	}
+}
+
+// Code lengths are those of a code, leave one code of ones free, and are best
+// where 16 bits suffice.
+func TestCodeLengths(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 8))
+	check := func(counts []uint64) {
+		t.Helper()
+		slices.Sort(counts)
+		order := make([]uint64, len(counts))
+		for i, c := range counts {
+			order[i] = c<<8 | uint64(i)
+		}
+		lengths := codeLengths(order)
+		n, space := 0, 0
+		for i, c := range lengths {
+			n += int(c)
+			space += int(c) << (15 - i)
+		}
+		if n != len(counts) || space >= 1<<16 {
+			t.Fatalf("%d symbols have %d codes that take %d/65536: %v", len(counts), n, space, lengths)
+		}
+		bits, at, length := uint64(0), len(counts)-1, 0
+		for i, c := range lengths {
+			for range c {
+				bits += counts[at] * uint64(i+1)
+				length, at = i+1, at-1
+			}
+		}
+		// What any code needs: a Huffman code by its definition.
+		if length < 16 {
+			heap, least := append([]uint64{1}, counts...), uint64(0)
+			for len(heap) > 1 {
+				slices.Sort(heap)
+				heap[1] += heap[0]
+				heap = heap[1:]
+				least += heap[0]
+			}
+			// The symbol that no one sees may have any length up to 16.
+			if bits+16 < least || bits > least {
+				t.Fatalf("%d bits, the best is %d: %v", bits, least, lengths)
+			}
+		}
+	}
+	for n := 1; n <= 256; n++ {
+		equal, random, steep := make([]uint64, n), make([]uint64, n), make([]uint64, n)
+		a, b := uint64(1), uint64(1)
+		for i := range n {
+			equal[i], random[i], steep[i] = 1, 1+uint64(rnd.IntN(1<<rnd.IntN(16))), a
+			if i < 40 { // Fibonacci's numbers make the longest codes
+				a, b = b, a+b
+			}
+		}
+		check(equal)
+		check(random)
+		check(steep)
 	}
 }
 

@@ -110,7 +110,7 @@ func (q *quantiser) set(u, v int, step uint32) {
 // huffman has the codes of one class of components. A code is kept with the
 // bits that follow it, shifted left by 8, over the number of all these bits.
 type huffman struct {
-	segments []byte // a DHT segment with the tables as they are sent
+	tables []byte // of DC and AC coefficients, as a DHT segment has them
 	// small codes run zero coefficients and one from -smallMax to smallMax-1
 	// at run*2*smallMax + smallMax + coefficient. With a coefficient of zero
 	// stand the codes for 16 zeros and for the end of the block.
@@ -159,9 +159,8 @@ func newHuffman(id byte, dcCounts, acCounts [16]uint8, common string) (h huffman
 			acValues = append(acValues, byte(v))
 		}
 	}
-	h.segments = append(h.segments, 0xff, 0xc4, 0, byte(2+17+len(dcValues)+17+len(acValues)), id)
-	h.segments = append(append(h.segments, dcCounts[:]...), dcValues...)
-	h.segments = append(append(append(h.segments, 0x10|id), acCounts[:]...), acValues...)
+	h.tables = append(append([]byte{id}, dcCounts[:]...), dcValues...)
+	h.tables = append(append(append(h.tables, 0x10|id), acCounts[:]...), acValues...)
 
 	dc, ac := codes(dcCounts, dcValues), codes(acCounts, acValues)
 	copy(h.dc[:], dc[:])
