@@ -35,29 +35,53 @@ func (s *symbols) reserve() { s.list = slices.Grow(s.list, 6*(64+1)) }
 func (s *symbols) block(c *[64]int16, nonzero uint64, dc int, class uint32) int {
 	first := int(c[0])
 	size, extra := magnitude(first - dc)
-	list := append(s.list, extra<<16|class<<9|uint32(size))
-	s.counts[(class<<9|uint32(size))%uint32(len(s.counts))]++
-	table, last := class<<9|1<<8, 0
+	list, n := s.list[:cap(s.list)], len(s.list)
+	table := class << 9
+	list[n] = extra<<16 | table | uint32(size)
+	n++
+	s.counts[(table|uint32(size))%uint32(len(s.counts))]++
+
+	table |= 1 << 8
+	last := 0
 	for nonzero &^= 1; nonzero != 0; nonzero &= nonzero - 1 {
 		at := bits.TrailingZeros64(nonzero)
 		run := at - last - 1
 		last = at
 		for ; run > 15; run -= 16 {
-			list = append(list, table|0xf0)
+			list[n] = table | 0xf0
+			n++
 			s.counts[(table|0xf0)%uint32(len(s.counts))]++
 		}
-		size, extra := magnitude(int(c[at&63]))
-		symbol := table | uint32(run)<<4 | uint32(size)
-		list = append(list, extra<<16|symbol)
+		v := int(c[at&63])
+		symbol := table | uint32(run)<<4
+		if small := uint(v + smallMax); small < 2*smallMax {
+			symbol |= magnitudes[small]
+		} else {
+			size, extra := magnitude(v)
+			symbol |= extra<<16 | uint32(size)
+		}
+		list[n] = symbol
+		n++
 		s.counts[symbol%uint32(len(s.counts))]++
 	}
 	if last != 63 {
-		list = append(list, table)
+		list[n] = table
+		n++
 		s.counts[table%uint32(len(s.counts))]++
 	}
-	s.list = list
+	s.list = list[:n]
 	return first
 }
+
+// magnitudes has the bits of the numbers from -smallMax on and how many they
+// are, as in a symbol.
+var magnitudes = func() (m [2 * smallMax]uint32) {
+	for i := range m {
+		size, extra := magnitude(i - smallMax)
+		m[i] = extra<<16 | uint32(size)
+	}
+	return m
+}()
 
 // appendTables makes the codes, and appends the first tables to b as a DHT
 // segment has them (T.81 B.2.4.2).
