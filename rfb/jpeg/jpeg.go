@@ -1,8 +1,8 @@
 // Package jpeg writes baseline JPEG pictures (ITU-T T.81) of frames, as the
 // Tight and JPEG encodings of the RFB protocol carry them (rfbproto 7.7.5 and
-// 7.7.7). It writes what libjpeg writes at the same quality, with the same
-// quantisation and Huffman tables, several times as fast as image/jpeg. What
-// it writes, image/jpeg reads.
+// 7.7.7). At the same quality they show what libjpeg's do, and are shorter, as
+// each has Huffman tables of its own. It is several times as fast as
+// image/jpeg, which reads what it writes.
 package jpeg
 
 import (
@@ -97,37 +97,22 @@ type step struct {
 // panic. The frame's pad bytes do not matter. Calls may run at the same time;
 // the same pixels give the same bytes.
 func Append(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling) []byte {
-	return encode(b, f, r, quality, s, accelerated, r.Dx()*r.Dy() <= optimalArea)
+	return encode(b, f, r, quality, s, accelerated)
 }
 
 // encode is Append with or without the machine's own instructions, which give
-// the same bytes, and with or without tables of the picture's own.
-func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling, accelerate, optimal bool) []byte {
+// the same bytes.
+func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampling, accelerate bool) []byte {
 	if r.Empty() || !r.In(f.Rect()) || r.Dx() > MaxSize || r.Dy() > MaxSize {
 		panic(fmt.Sprintf("jpeg: a picture of %v in a frame of %dx%d pixels", r, f.Width, f.Height))
 	}
 	l, q := &layouts[s], tablesFor(min(max(quality, 1), 100))
-	classes := min(len(l.components), 2)
-	b = appendHeader(b, r.Dx(), r.Dy(), l, q)
-	dht := len(b)
-	b = append(b, 0xff, 0xc4, 0, 0)
+	all := newSymbols()
+	defer all.free()
 	var (
-		w    bitWriter
-		all  *symbols
 		step step
 		dc   [3]int
 	)
-	if optimal {
-		all = symbolsPool.Get().(*symbols)
-		defer symbolsPool.Put(all)
-		all.list = all.list[:0]
-		clear(all.counts[:])
-	} else {
-		for i := range classes {
-			b = append(b, huffmen[i].tables...)
-		}
-		w = newBitWriter(appendScan(b, dht, l))
-	}
 	for y := r.Min.Y; y < r.Max.Y; y += l.height {
 		for x := r.Min.X; x < r.Max.X; x += stepWidth {
 			src, stride := f.Pix[y*f.Stride+x:], f.Stride
@@ -140,30 +125,20 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 			for i := range l.pairs {
 				transform(&step.samples[i], &step.coefficients[i], &step.nonzero[i], &q.quantisers[l.tables[i]], accelerate)
 			}
-			if optimal {
-				all.reserve()
-			} else {
-				w.reserve()
-			}
+			all.reserve()
 			for i, m := range l.mcus {
 				if x+i*8 >= r.Max.X {
 					break
 				}
 				for _, k := range m {
 					c, nonzero := &step.coefficients[k.pair][k.half], step.nonzero[k.pair][k.half]
-					if class := min(k.component, 1); optimal {
-						dc[k.component] = all.block(c, nonzero, dc[k.component], uint32(class))
-					} else {
-						dc[k.component] = w.block(c, nonzero, dc[k.component], &huffmen[class])
-					}
+					dc[k.component] = all.block(c, nonzero, dc[k.component], uint32(min(k.component, 1)))
 				}
 			}
 		}
 	}
-	if optimal {
-		w = newBitWriter(appendScan(all.appendTables(b, 2*classes), dht, l))
-		w.symbols(all)
-	}
+	w := newBitWriter(appendHeader(b, r.Dx(), r.Dy(), l, q, all))
+	all.write(&w)
 	return append(w.end(), 0xff, 0xd9) // EOI
 }
 
@@ -181,8 +156,8 @@ func extend(edge *[stepWidth * 16]uint32, f *pixel.Frame, r image.Rectangle) {
 	}
 }
 
-// appendHeader appends what comes before the Huffman tables (T.81 B.2).
-func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
+// appendHeader appends everything before the coded picture (T.81 B.2).
+func appendHeader(b []byte, width, height int, l *layout, q *tables, all *symbols) []byte {
 	b = append(b, "\xff\xd8"+ // SOI
 		"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"...) // APP0: version 1.1, square pixels
 	classes := min(len(l.components), 2)
@@ -197,13 +172,10 @@ func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
 	for i, factors := range l.components {
 		b = append(b, byte(i+1), factors, byte(min(i, 1)))
 	}
-	return b
-}
-
-// appendScan ends the DHT segment that starts at dht, and appends what comes
-// between it and the coded picture.
-func appendScan(b []byte, dht int, l *layout) []byte {
-	binary.BigEndian.PutUint16(b[dht+2:], uint16(len(b)-dht-2))
+	b = append(b, 0xff, 0xc4) // DHT
+	at := len(b)
+	b = all.appendTables(append(b, 0, 0), 2*classes)
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at))
 	b = append(b, 0xff, 0xda, 0, byte(6+2*len(l.components)), byte(len(l.components))) // SOS
 	for i := range l.components {
 		b = append(b, byte(i+1), byte(min(i, 1)*0x11))

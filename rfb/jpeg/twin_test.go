@@ -51,8 +51,8 @@ func TestAcceleratedIsTheSame(t *testing.T) {
 	for _, g := range pictures(133, 117) {
 		for _, s := range subsamplings {
 			for quality := 1; quality <= 100; quality += 9 {
-				a := encode(nil, g.Frame, g.Frame.Rect(), quality, s, true, false)
-				b := encode(nil, g.Frame, g.Frame.Rect(), quality, s, false, false)
+				a := encode(nil, g.Frame, g.Frame.Rect(), quality, s, true)
+				b := encode(nil, g.Frame, g.Frame.Rect(), quality, s, false)
 				if !bytes.Equal(a, b) {
 					t.Fatalf("%s, %v, quality %d: %d bytes and %d in Go differ", g.Name, s, quality, len(a), len(b))
 				}
@@ -64,9 +64,9 @@ func TestAcceleratedIsTheSame(t *testing.T) {
 // FuzzTwins: any pixels give the same bytes both ways, and a picture that can
 // be decoded.
 func FuzzTwins(f *testing.F) {
-	f.Add([]byte("some pixels"), uint8(17), uint8(9), uint8(80), uint8(1), true)
-	f.Add([]byte("more"), uint8(33), uint8(69), uint8(99), uint8(0), false)
-	f.Fuzz(func(t *testing.T, pix []byte, width, height, quality, s uint8, optimal bool) {
+	f.Add([]byte("some pixels"), uint8(17), uint8(9), uint8(80), uint8(1))
+	f.Add([]byte("more"), uint8(33), uint8(69), uint8(99), uint8(0))
+	f.Fuzz(func(t *testing.T, pix []byte, width, height, quality, s uint8) {
 		w, h := int(width%70)+1, int(height%70)+1
 		p := pixel.NewFrame(w, h)
 		for i := range p.Pix {
@@ -78,8 +78,8 @@ func FuzzTwins(f *testing.F) {
 			}
 		}
 		sub := Subsampling(s % 4)
-		a := encode(nil, p, p.Rect(), int(quality), sub, false, optimal)
-		if b := encode(nil, p, p.Rect(), int(quality), sub, accelerated, optimal); !bytes.Equal(a, b) {
+		a := encode(nil, p, p.Rect(), int(quality), sub, false)
+		if b := encode(nil, p, p.Rect(), int(quality), sub, accelerated); !bytes.Equal(a, b) {
 			t.Fatalf("%d bytes and %d in Go differ", len(b), len(a))
 		}
 		if d := decode(t, a); d.Rect() != image.Rect(0, 0, w, h) {

@@ -6,14 +6,11 @@ import (
 	"sync"
 )
 
-// optimalArea is up to how many pixels a picture gets Huffman tables of its
-// own. The common tables take 420 bytes, more than all else in many a
-// rectangle, and were made for other pictures. Its own make a photograph of
-// 256x64 pixels 10 to 37 % smaller and take a third more time; a larger one
-// gains less, and needs more memory for its symbols.
-const optimalArea = 1 << 16
-
-// symbols keeps what is to be coded until all of it is known.
+// symbols keeps what is to be coded until all of it is known, so that a picture
+// has Huffman tables of its own. Those that others use (T.81 K.3) take 420
+// bytes, more than all else in many a rectangle, and were made for other
+// pictures: a photograph of 256x64 pixels is 10 to 37 % larger with them, and
+// one of a whole screen 2 to 20 %.
 type symbols struct {
 	// list has the symbols in their order: in bits 0 to 7 a symbol, in bits 8
 	// and 9 its table, twice the class of components and one more for AC
@@ -28,10 +25,43 @@ type symbols struct {
 
 var symbolsPool = sync.Pool{New: func() any { return new(symbols) }}
 
+// keptSymbols is how long a list may be to be kept for the next picture: that
+// of a whole screen, unless it is noise.
+const keptSymbols = 1 << 20
+
+func newSymbols() *symbols {
+	s := symbolsPool.Get().(*symbols)
+	s.list = s.list[:0]
+	clear(s.counts[:])
+	return s
+}
+
+func (s *symbols) free() {
+	if cap(s.list) > keptSymbols {
+		s.list = nil
+	}
+	symbolsPool.Put(s)
+}
+
 // reserve takes memory for another step.
 func (s *symbols) reserve() { s.list = slices.Grow(s.list, 6*(64+1)) }
 
-// block is bitWriter.block for later.
+// smallMax bounds the coefficients whose bits are looked up: nearly all.
+const smallMax = 32
+
+// magnitudes has the bits of the numbers from -smallMax on and how many they
+// are, as in a symbol.
+var magnitudes = func() (m [2 * smallMax]uint32) {
+	for i := range m {
+		size, extra := magnitude(i - smallMax)
+		m[i] = extra<<16 | uint32(size)
+	}
+	return m
+}()
+
+// block adds the coefficients c of a block of a class of components, 0 for
+// brightness and 1 for colour. It has a bit in nonzero for each that is not
+// zero, and comes after one whose first was dc. It returns its own first.
 func (s *symbols) block(c *[64]int16, nonzero uint64, dc int, class uint32) int {
 	first := int(c[0])
 	size, extra := magnitude(first - dc)
@@ -73,18 +103,8 @@ func (s *symbols) block(c *[64]int16, nonzero uint64, dc int, class uint32) int 
 	return first
 }
 
-// magnitudes has the bits of the numbers from -smallMax on and how many they
-// are, as in a symbol.
-var magnitudes = func() (m [2 * smallMax]uint32) {
-	for i := range m {
-		size, extra := magnitude(i - smallMax)
-		m[i] = extra<<16 | uint32(size)
-	}
-	return m
-}()
-
-// appendTables makes the codes, and appends the first tables to b as a DHT
-// segment has them (T.81 B.2.4.2).
+// appendTables makes the codes of the first tables, and appends these to b as a
+// DHT segment has them (T.81 B.2.4.2).
 func (s *symbols) appendTables(b []byte, tables int) []byte {
 	for i := range tables {
 		var order [256]uint64 // symbols below how often they occur, the rarest first
@@ -173,9 +193,32 @@ func codeLengths(order []uint64) (lengths [16]uint8) {
 	return lengths
 }
 
-// symbols writes all symbols with the codes that appendTables has made.
-func (w *bitWriter) symbols(s *symbols) {
-	for chunk := range slices.Chunk(s.list, 256) {
+// codes gives for each value its code, shifted left by 8, over its length
+// (T.81 annex C).
+func codes(counts [16]uint8, values []byte) (table [256]uint32) {
+	code := uint32(0)
+	for i, count := range counts {
+		for range count {
+			table[values[0]] = code<<8 | uint32(i+1)
+			values = values[1:]
+			code++
+		}
+		code <<= 1
+	}
+	return table
+}
+
+// magnitude returns how many bits v needs and these bits, as they follow its
+// code (T.81 F.1.2.1).
+func magnitude(v int) (n uint, extra uint32) {
+	s := v >> (bits.UintSize - 1) // -1 for negative numbers
+	n = uint(bits.Len32(uint32((v ^ s) - s)))
+	return n, uint32(v+s) & (1<<n - 1)
+}
+
+// write writes all symbols with the codes that appendTables has made.
+func (s *symbols) write(w *bitWriter) {
+	for chunk := range slices.Chunk(s.list, chunkSymbols) {
 		w.reserve()
 		acc, free := w.acc, w.free
 		for _, symbol := range chunk {
