@@ -67,6 +67,10 @@ type tables struct {
 // block of a pair.
 type quantiser struct {
 	half, reciprocal, shift [2 * 64]uint16
+	// quiet says for each row, when the columns are transformed, which sum of
+	// its absolute values is so small that all in it becomes zero. Only the
+	// code in Go looks at it.
+	quiet [8]int32
 }
 
 // cache has the tables of each quality that was asked for.
@@ -88,6 +92,7 @@ func tablesFor(quality int) *tables {
 			t.steps[i][zigzag[at]] = uint8(step)
 			t.quantisers[i].set(at%8, at/8, uint32(step))
 		}
+		t.quantisers[i].setQuiet()
 	}
 	cache[quality].Store(t)
 	return t
@@ -103,5 +108,17 @@ func (q *quantiser) set(u, v int, step uint32) {
 		q.half[at] = uint16(divisor / 2)
 		q.reciprocal[at] = uint16(reciprocal)
 		q.shift[at] = uint16(1 << (16 - shift))
+	}
+}
+
+// setQuiet makes quiet of half. The greatest weight in dct8 is that of cos1,
+// 1.39, and its roundings add up to less than 5.
+func (q *quantiser) setQuiet() {
+	for v := range q.quiet {
+		least := q.half[v]
+		for u := range 8 {
+			least = min(least, q.half[16*u+v])
+		}
+		q.quiet[v] = (int32(least) - 5) * 100 / 139
 	}
 }
