@@ -1,8 +1,8 @@
 // Package jpeg writes baseline JPEG pictures (ITU-T T.81) of frames, as the
-// Tight and JPEG encodings of the RFB protocol carry them (rfbproto 7.7.5 and
-// 7.7.7). At the same quality they show what libjpeg's do, and are shorter, as
-// each has Huffman tables of its own. It is several times as fast as
-// image/jpeg, which reads what it writes.
+// Tight and JPEG encodings of the RFB protocol carry them (rfbproto 7.7). At
+// the same quality they show what libjpeg's do, and are shorter, as each has
+// Huffman tables of its own. It is several times as fast as image/jpeg, which
+// reads what it writes.
 package jpeg
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 // Subsampling says how many pixels share one sample of colour. Its values are
-// numbered as the JPEG subsampling pseudo-encodings -768 to -765 (rfbproto
-// 7.8.13) are.
+// numbered as the JPEG subsampling pseudo-encodings -768 to -765 (rfbproto 7.8)
+// are.
 type Subsampling uint8
 
 // The subsamplings that have a pseudo-encoding and an encoder.
