@@ -163,6 +163,14 @@ func goTransform(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]ui
 		var y [8]int32
 		for v := range 8 {
 			s := samples[16*v+8*i:][:8]
+			sum := int32(0)
+			for _, x := range s {
+				sign := int32(x) >> 31
+				sum += (int32(x) ^ sign) - sign
+			}
+			if sum < q.quiet[v] {
+				continue
+			}
 			y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7] = dct8(
 				int32(s[0]), int32(s[1]), int32(s[2]), int32(s[3]),
 				int32(s[4]), int32(s[5]), int32(s[6]), int32(s[7]))

@@ -65,6 +65,7 @@ func TestAcceleratedIsTheSame(t *testing.T) {
 // be decoded.
 func FuzzTwins(f *testing.F) {
 	f.Add([]byte("some pixels"), uint8(17), uint8(9), uint8(80), uint8(1))
+	f.Add([]byte("more"), uint8(33), uint8(69), uint8(99), uint8(0))
 	f.Fuzz(func(t *testing.T, pix []byte, width, height, quality, s uint8) {
 		w, h := int(width%70)+1, int(height%70)+1
 		p := pixel.NewFrame(w, h)
