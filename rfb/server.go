@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
@@ -115,18 +114,20 @@ type Server struct {
 	input  input
 	stats  counters
 
-	closeOnce sync.Once
-	closing   chan struct{} // closed to end the loop
-	done      chan struct{} // closed when the loop has ended
+	limiter limiter
+
+	life    context.Context // ends with Close; so do the loop and handshakes
+	end     context.CancelFunc
+	closing <-chan struct{} // life's
+	done    chan struct{}   // closed when the loop has ended
 }
 
 // NewServer returns a server that shows src, which starts to run with the
 // first viewer. Close must be called when the server is no longer needed.
 func NewServer(src Source, cfg ServerConfig) *Server {
-	s := &Server{
-		cfg: cfg.withDefaults(), events: make(chan event, 16),
-		closing: make(chan struct{}), done: make(chan struct{}),
-	}
+	s := &Server{cfg: cfg.withDefaults(), events: make(chan event, 16), done: make(chan struct{})}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.closing = s.life.Done()
 	s.mail.wake = make(chan struct{}, 1)
 	go newEngine(s, src).run()
 	return s
@@ -139,7 +140,7 @@ func (s *Server) SetSource(src Source) { s.post(setSource{src}) }
 
 // Close ends all viewers and the source and returns when they are gone.
 func (s *Server) Close() error {
-	s.closeOnce.Do(func() { close(s.closing) })
+	s.end()
 	<-s.done
 	return nil
 }
@@ -199,11 +200,13 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // only to unblock
 	defer stop()
 
-	secured, err := s.handshake(ctx, conn)
-	if err != nil || secured == nil {
+	p, err := s.handshake(ctx, conn)
+	if err != nil || p == nil {
 		return s.reason(ctx, err)
 	}
-	v := newViewer(s, secured, cfg)
+	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly
+	v := newViewer(s, p.conn, cfg)
+	v.tight = p.tight
 	joined := make(chan wire.ServerInit, 1)
 	if !s.post(join{v, joined}) {
 		return ErrClosed

@@ -19,6 +19,9 @@ type Stats struct {
 	// that took by the clock, CacheHits how many were sent again as they were.
 	EncodeCalls, CacheHits uint64
 	EncodeTime             time.Duration
+	// AuthFailures is how many proofs of viewers were wrong, such as
+	// passwords.
+	AuthFailures uint64
 	// CacheBytes is the memory of encoded pieces kept for further viewers.
 	CacheBytes int
 }
@@ -27,6 +30,7 @@ type Stats struct {
 type counters struct {
 	viewers, cacheBytes, encodeTime              atomic.Int64
 	frames, updates, rects, bytes, encodes, hits atomic.Uint64
+	refused                                      atomic.Uint64
 }
 
 // Stats returns the server's figures. It waits for nothing.
@@ -36,5 +40,6 @@ func (s *Server) Stats() Stats {
 		Viewers: int(c.viewers.Load()), Frames: c.frames.Load(), Updates: c.updates.Load(), Rects: c.rects.Load(),
 		BytesSent: c.bytes.Load(), EncodeCalls: c.encodes.Load(), CacheHits: c.hits.Load(),
 		EncodeTime: time.Duration(c.encodeTime.Load()), CacheBytes: int(c.cacheBytes.Load()),
+		AuthFailures: c.refused.Load(),
 	}
 }

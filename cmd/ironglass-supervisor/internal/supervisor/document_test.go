@@ -42,7 +42,7 @@ func TestWholeDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.listen.String() != "unix:/run/console.sock" || s.width != 640 || s.height != 480 || !s.offersNone() ||
+	if s.listen.String() != "unix:/run/console.sock" || s.width != 640 || s.height != 480 || s.secured.open() != "none" ||
 		!s.insecure || s.viewOnly || s.name != "rack1-u12 – ü" || s.idleExit != 90*time.Second || s.display != ":7" ||
 		s.framebuffer != "/run/screen" || s.metrics != "127.0.0.1:9100" || s.runtimeDir != "/" ||
 		!slices.Equal(s.command, []string{"xterm", "-e", "sh", "-c", "a, b"}) {
@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.listen.String() != "127.0.0.1:5900" || s.width != 1280 || s.height != 1024 || !s.offersNone() || s.insecure ||
+		if s.listen.String() != "127.0.0.1:5900" || s.width != 1280 || s.height != 1024 || s.secured.open() != "none" || s.insecure ||
 			s.idleExit != 0 || s.command != nil {
 			t.Errorf("settings %+v", s)
 		}
