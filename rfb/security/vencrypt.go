@@ -144,6 +144,8 @@ func (v VeNCrypt) serveTLS(ctx context.Context, conn net.Conn, chosen Subtype) (
 		return nil, errors.New("no certificate is set up for VeNCrypt")
 	}
 	cfg := modern(v.TLS)
+	// Sessions last: there is nothing to gain from taking up an old one.
+	cfg.SessionTicketsDisabled = true
 	if cfg.ClientCAs != nil && cfg.ClientAuth == tls.NoClientCert {
 		cfg.ClientAuth = tls.VerifyClientCertIfGiven
 		if chosen == X509None {
