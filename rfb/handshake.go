@@ -95,7 +95,7 @@ func (s *Server) prove(ctx context.Context, conn net.Conn, t security.Type, vers
 	reason := "the login could not be checked"
 	if wrong {
 		s.stats.refused.Add(1)
-		reason = security.ErrRefused.Error()
+		reason = "the name or the password is wrong"
 	}
 	if r.Password && (err == nil || wrong) {
 		wait, failures, many := s.limiter.turn(conn.RemoteAddr(), wrong, time.Now())

@@ -25,13 +25,14 @@ type PKI struct {
 	Authority, ServerCert, ClientCert tls.Certificate
 }
 
-// NewPKI makes one, valid for a day around now.
+// NewPKI makes one, valid until tomorrow; from the year 1999, since time in
+// bubbles of testing/synctest begins in 2000.
 func NewPKI(host string) (*PKI, error) {
 	p := &PKI{Host: host}
 	template := func(name string) *x509.Certificate {
 		return &x509.Certificate{
 			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+			NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Now().Add(24 * time.Hour),
 			KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 		}
 	}
