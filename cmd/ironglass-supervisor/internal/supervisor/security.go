@@ -156,8 +156,11 @@ func passwordText(name string, of func(p *security.Passwords) *string) setting {
 // pem reads the file that a setting names. In a document the text itself can
 // stand in place of the name.
 func (v value) pem() ([]byte, error) {
-	if v.document && strings.HasPrefix(v.text, "-----BEGIN ") {
+	switch inline := strings.HasPrefix(v.text, "-----BEGIN "); {
+	case inline && v.document:
 		return []byte(v.text), nil
+	case inline:
+		return nil, errors.New("the name of a file is expected: everybody on this machine can read a command line")
 	}
 	return readSecret(v.text)
 }
