@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"launcher/inventory": {"launcher"},
 	"launcher/recipe":    {"launcher"},
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
-	"integration":        {},
+	"integration":        {"rfb/pixel", "rfb/security", "rfb"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor

@@ -40,7 +40,7 @@ func (s *Server) handshake(ctx context.Context, conn net.Conn) (*peer, error) {
 	})()
 	s.handshakeDeadline(conn)
 	if _, err := conn.Write(wire.Version38.Append(nil)); err != nil {
-		return nil, nil //nolint:nilerr,nilnil // gone already: a probe
+		return nil, nil //nolint:nilnil // gone already: a probe
 	}
 	var hello [wire.VersionLen]byte
 	if n, err := io.ReadFull(conn, hello[:]); err != nil {

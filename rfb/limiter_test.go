@@ -24,11 +24,12 @@ func TestLimiter(t *testing.T) {
 		return wait
 	}
 	// Guesses one after another: each waits longer, up to a limit.
-	for _, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 8000, 8000} {
-		if got := try("192.0.2.1", true); got != want*time.Millisecond {
-			t.Fatalf("a wait of %v, want %v ms", got, int(want))
+	for _, ms := range []int{500, 1000, 2000, 4000, 8000, 8000, 8000} {
+		want := time.Duration(ms) * time.Millisecond
+		if got := try("192.0.2.1", true); got != want {
+			t.Fatalf("a wait of %v, want %v", got, want)
 		}
-		now = now.Add(want * time.Millisecond)
+		now = now.Add(want)
 	}
 	if got := try("192.0.2.1", false); got != 0 {
 		t.Errorf("the right password waits %v", got)
@@ -40,8 +41,8 @@ func TestLimiter(t *testing.T) {
 	if got := try("192.0.2.1", false); got != 8*time.Second {
 		t.Errorf("a right one between wrong ones waits %v", got)
 	}
-	for i, want := range []time.Duration{16, 24} {
-		if got := try("192.0.2.1", true); got != want*time.Second {
+	for i, want := range []time.Duration{16 * time.Second, 24 * time.Second} {
+		if got := try("192.0.2.1", true); got != want {
 			t.Errorf("guess %d waits %v", i, got)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"image"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -239,7 +240,7 @@ func knock(ctx context.Context, conn net.Conn, version string, typ security.Type
 		return r.Conn, result, err
 	}
 	rest, err := io.ReadAll(r.Conn)
-	return r.Conn, append(result, rest...), err
+	return r.Conn, slices.Concat(result, rest), err
 }
 
 // Old versions: 3.3 has VNC Authentication too, and neither it nor 3.7 has
@@ -391,9 +392,10 @@ func TestWrongPasswordsAreSlow(t *testing.T) {
 		srv := rfb.NewServer(rfbtest.NewSource(10, 10), rfb.ServerConfig{Security: []security.Type{security.VNCAuth{Passwords: secrets}}})
 		defer srv.Close() // never fails
 		const refused, ok = "\x00\x00\x00\x01\x00\x00\x00\x21the name or the password is wrong", "\x00\x00\x00\x00"
-		for i, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 8000} {
+		for i, ms := range []int{500, 1000, 2000, 4000, 8000, 8000} {
+			want := time.Duration(ms) * time.Millisecond
 			result, took, err := attempt(t, t.Context(), srv, "192.0.2.1", "wrong")
-			if result != refused || took != want*time.Millisecond || !errors.Is(err, security.ErrRefused) || !strings.Contains(err.Error(), fmt.Sprintf("(%d in a row", i+1)) {
+			if result != refused || took != want || !errors.Is(err, security.ErrRefused) || !strings.Contains(err.Error(), fmt.Sprintf("(%d in a row", i+1)) {
 				t.Errorf("attempt %d: %q after %v, %v", i+1, result, took, err)
 			}
 		}
@@ -444,7 +446,9 @@ func TestWaitEnds(t *testing.T) {
 			srv := rfb.NewServer(rfbtest.NewSource(10, 10), rfb.ServerConfig{Security: []security.Type{security.VNCAuth{Passwords: secrets}}})
 			ctx, cancel := context.WithCancel(t.Context())
 			for range 3 {
-				attempt(t, ctx, srv, "192.0.2.1", "wrong")
+				if _, _, err := attempt(t, ctx, srv, "192.0.2.1", "wrong"); !errors.Is(err, security.ErrRefused) {
+					t.Fatal(err)
+				}
 			}
 			done := make(chan error)
 			began := time.Now()

@@ -248,7 +248,7 @@ func TestChangedMessage(t *testing.T) {
 		t.Fatal(s.err, c.err)
 	}
 	flip.on = true
-	go s.Conn.Write([]byte("a rectangle")) //nolint:errcheck // read below
+	go s.Conn.Write([]byte("a rectangle")) // read below
 	if _, err := c.Conn.Read(make([]byte, 100)); !errors.Is(err, wire.ErrProtocol) {
 		t.Errorf("error %v", err)
 	}

@@ -157,7 +157,7 @@ func shake(t testing.TB, server, client security.Type, hook func(server, client 
 	if err := errors.Join(theirs.SetDeadline(deadline), ours.SetDeadline(deadline)); err != nil {
 		t.Fatal(err)
 	}
-	serverEnd, clientEnd := net.Conn(theirs), net.Conn(ours)
+	serverEnd, clientEnd := theirs, ours
 	if hook != nil {
 		serverEnd, clientEnd = hook(theirs, ours)
 	}

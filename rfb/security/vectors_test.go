@@ -67,7 +67,7 @@ func TestEAXWithLongKeys(t *testing.T) {
 		if _, err := e.Open(nil, nonce, bad, header); err == nil {
 			t.Errorf("%d bytes: a changed message is taken", n)
 		}
-		if _, err := e.Open(nil, nonce, box, append(header, 0)); err == nil {
+		if _, err := e.Open(nil, nonce, box, append(bytes.Clone(header), 0)); err == nil {
 			t.Errorf("%d bytes: another header is taken", n)
 		}
 		nonce[n%16] ^= 1
