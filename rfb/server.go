@@ -48,7 +48,8 @@ type ServerConfig struct {
 	// negative is never.
 	WriteTimeout time.Duration
 	// Security lists the security types offered, in the order offered; nil
-	// is None alone.
+	// is None alone. Many viewers take the first that they know, so what is
+	// safer goes before None.
 	Security []security.Type
 	// CacheBytes bounds the memory of encoded pieces kept for further
 	// viewers; 0 is 16 MiB, negative keeps none.
@@ -190,7 +191,9 @@ func (s *Server) post(e event) bool {
 
 // Serve speaks RFB with one viewer until the viewer leaves (nil), ctx ends,
 // the server is closed (ErrClosed) or something fails, and closes conn. A
-// peer that reads the version and goes away is no viewer and no error.
+// peer that reads the version and goes away is no viewer and no error. An
+// error that wraps security.ErrRefused is of a viewer with a wrong password or
+// certificate; such answers are slowed, by the host of conn's RemoteAddr.
 func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
 	defer conn.Close() // the connection is done with
 	if cfg.Label == "" && conn.RemoteAddr() != nil {

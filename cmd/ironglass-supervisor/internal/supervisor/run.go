@@ -30,8 +30,10 @@ const (
 )
 
 // maxConnections is how many connections, viewers or not yet, are served at a
-// time. A proxy in front of a supervisor needs one.
-const maxConnections = 64
+// time. A proxy in front of a supervisor needs one; it is more so that those
+// who connect and say nothing, for the ten seconds that they get, do not keep
+// others out soon.
+const maxConnections = 1024
 
 // usageError is a fault of whoever started the program.
 type usageError struct{ error }
