@@ -12,7 +12,7 @@ import (
 // bytes.
 const maxPlain = 1024
 
-// plainServer reads what VeNCrypt's Plain subtypes send (rfbproto 7.2.7): U32
+// plainServer reads what VeNCrypt's Plain subtypes send (rfbproto 7.2.4): U32
 // username-length, U32 password-length, username, password.
 func plainServer(ctx context.Context, conn net.Conn, a Authenticator) (Result, error) {
 	head, err := read(conn, "lengths of name and password", 8)

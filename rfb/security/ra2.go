@@ -17,8 +17,8 @@ import (
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
-// RA2 is the security types 5, 6, 129 and 130, RSA-AES (rfbproto 7.2.8 and
-// 7.2.9, 7.2.11 and 7.2.12): each side sends a random number encrypted with
+// RA2 is the security types 5, 6, 129 and 130, RSA-AES (rfbproto 7.2.6 and
+// 7.2.7, 7.2.9 and 7.2.10): each side sends a random number encrypted with
 // the other's RSA key, AES in EAX mode goes on with keys made of both, and the
 // viewer sends a password, with a name or without.
 type RA2 struct {

@@ -19,7 +19,7 @@ const (
 	maxSealedWrite = 4 * maxSealed
 )
 
-// eaxConn is a connection with messages of RSA-AES on it (rfbproto 7.2.8):
+// eaxConn is a connection with messages of RSA-AES on it (rfbproto 7.2.6):
 // U16 length, which is authenticated, the encrypted bytes, and a tag of 16.
 // The nonces count messages. One goroutine at a time may read and one write.
 type eaxConn struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
-// Subtype is one of VeNCrypt's (rfbproto 7.2.7).
+// Subtype is one of VeNCrypt's (rfbproto 7.2.4).
 type Subtype uint32
 
 // The subtypes that this program speaks. Those with TLS in place of X509 want
@@ -42,7 +42,7 @@ func (s Subtype) String() string {
 	return fmt.Sprint(uint32(s))
 }
 
-// VeNCrypt is the security type 19 in its version 0.2 (rfbproto 7.2.7): TLS
+// VeNCrypt is the security type 19 in its version 0.2 (rfbproto 7.2.4): TLS
 // 1.2 or 1.3, and in it no further proof, a password or a name with one.
 type VeNCrypt struct {
 	// TLS has a server's certificate, and a client's authorities and the
