@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"launcher/recipe":    {"launcher"},
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote; all else by its programs.
-	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor
