@@ -34,6 +34,7 @@ type engine struct {
 	pending changes      // announced and not looked at yet
 	seen    pixel.Region // looked at since the mail was last read
 	grid    grid
+	finder  pixel.MoveFinder
 	cursor  cursorState
 	leds    LEDState
 	hasLEDs bool
@@ -432,10 +433,18 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.pending.clip(e.frame.Rect())
+	copies := e.anyCopies(now)
+	if copies {
+		e.finder.Widen(&e.pending.damage)
+	}
 	var changed *pixel.Region
+	var found []move
 	err := e.active.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
+		}
+		if copies {
+			found = e.findMoves(view)
 		}
 		changed = pixel.Update(e.frame, view, &e.pending.damage)
 	})
@@ -449,6 +458,7 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.looked, e.shown = true, true
+	e.pending.moves = append(e.pending.moves, found...)
 	e.grid.changed(changed, e.pending.moves, now)
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)

@@ -203,4 +203,3 @@ func TestMendIsExact(t *testing.T) {
 		})
 	}
 }
-

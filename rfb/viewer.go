@@ -491,14 +491,19 @@ func (v *viewer) wantsCursor(e *engine) bool {
 	return v.cursorStale && !v.overlaid && e.cursor.told
 }
 
+// copies reports whether the viewer can be sent CopyRects now. Where the
+// pointer is painted into its picture they would copy the pointer as well.
+func (v *viewer) copies(e *engine, now time.Time) bool {
+	return v.can.copyRect && !v.overlaid && !v.sizeStale && v.sendable(now) && v.size == e.size
+}
+
 // changed brings the viewer's state up to date with what a look at the source
 // found: the moves, then the changed pixels.
 func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now time.Time) {
-	ready := v.sendable(now)
-	if !ready && (v.busy || v.continuous) {
+	if !v.sendable(now) && (v.busy || v.continuous) {
 		e.s.stats.skipped.Add(1)
 	}
-	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && ready && v.size == e.size
+	copies := v.copies(e, now)
 	var wants *pixel.Region
 	if copies && len(moves) > 0 {
 		wants = v.wants()

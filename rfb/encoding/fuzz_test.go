@@ -17,10 +17,10 @@ func fuzzDecoder(f *testing.F, n wire.Encoding) {
 	for _, src := range []*pixel.Frame{limited(40, 30, 2, 9), limited(40, 30, 12, 4), limited(40, 30, 99, 9), golden.Photo(40, 30)} {
 		for i, pf := range formats {
 			var data []byte
-			switch {
-			case n == wire.EncodingCopyRect:
+			switch n {
+			case wire.EncodingCopyRect:
 				data = CopyRect(src.Rect(), image.Point{}).Data
-			case n == wire.EncodingCoRRE:
+			case wire.EncodingCoRRE:
 				data = corre(encodeRRE(nil, src, src.Rect(), Params{wire.EncodingRRE, pf, -1, 0, 2}), pf)
 			default:
 				var streams Streams
@@ -92,10 +92,16 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// Any picture in any format must come through every encoding.
+// Any picture in any format must come through every encoding, and all of it
+// that is not called lossy must where loss is allowed.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 3, 3, 3, 2, 1}, uint8(4), uint8(2), uint8(0))
 	f.Add(bytes.Repeat([]byte{0, 1}, 3000), uint8(77), uint8(9), uint8(13))
+	noise := make([]byte, 9000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
+	f.Add(noise, uint8(90), uint8(7), uint8(1))
 	f.Fuzz(func(t *testing.T, data []byte, width, spread, format uint8) {
 		if len(data) == 0 || width == 0 {
 			return
@@ -114,6 +120,13 @@ func FuzzRoundTrip(f *testing.F) {
 			if d := firstDifference(v.frame, want); d != "" {
 				t.Fatalf("%s, %v: %s", e.Name, pf, d)
 			}
+			p := ParamsFor([]wire.Encoding{e.Number, wire.EncodingJPEG, wire.PseudoQualityLevel0 + wire.Encoding(spread%10)}, pf)
+			pieces := Encode(nil, src, src.Rect(), p)
+			cover(t, pieces, src.Rect())
+			if err := v.show(pieces); err != nil {
+				t.Fatalf("%s, quality %d: %v", e.Name, p.Quality, err)
+			}
+			exactOutside(t, e.Name, v, src, pieces)
 		}
 	})
 }

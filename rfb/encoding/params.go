@@ -14,8 +14,9 @@ type Params struct {
 	Encoding wire.Encoding
 	// Format is the viewer's pixel format.
 	Format pixel.PixelFormat
-	// Quality is that of JPEG, 1 to 100, which photographs may be sent with;
-	// negative where everything must be lossless.
+	// Quality is that of JPEG, 1 to 100, which photographs may be sent with:
+	// in the form that Encoding has for them, or by themselves (encoding 21).
+	// It is negative where everything must be lossless.
 	Quality int8
 	// Subsampling is JPEG's, 0 where Quality is negative.
 	Subsampling jpeg.Subsampling

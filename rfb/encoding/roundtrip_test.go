@@ -312,13 +312,13 @@ func TestEncodeConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, e := range encoders() {
 		for _, f := range formats {
-			p := Params{e.Number, f, -1, 0, 2}
-			want := e.Encode(nil, src, src.Rect(), p)
+			p := ParamsFor([]wire.Encoding{e.Number, wire.EncodingJPEG, wire.PseudoQualityLevel0 + 6}, f)
+			want := Encode(nil, src, src.Rect(), p)
 			for range 3 {
 				wg.Go(func() {
-					got := e.Encode(nil, src, src.Rect(), p)
+					got := Encode(nil, src, src.Rect(), p)
 					same := slices.EqualFunc(got, want, func(a, b Piece) bool {
-						return a.Rect == b.Rect && a.Encoding == b.Encoding && a.Deflate == b.Deflate && bytes.Equal(a.Data, b.Data)
+						return a.Rect == b.Rect && a.Encoding == b.Encoding && a.Deflate == b.Deflate && a.Lossy == b.Lossy && bytes.Equal(a.Data, b.Data)
 					})
 					if !same {
 						t.Errorf("%s %v differs", e.Name, f)

@@ -2,7 +2,6 @@ package jpeg
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
@@ -15,19 +14,21 @@ type bitWriter struct {
 	free int
 }
 
-// stepBytes is more than a step may take: six blocks of 64 coefficients with
-// 16 bits of code and 10 of their own, each byte stuffed; and the same again
-// for what the writer holds.
-const stepBytes = 6*64*26/8*2 + 64
+// chunkBytes is more than chunkSymbols symbols may take, with 16 bits of code
+// and 11 of their own and each byte stuffed; and what the writer holds.
+const (
+	chunkSymbols = 256
+	chunkBytes   = chunkSymbols*27/8*2 + 64
+)
 
 func newBitWriter(b []byte) bitWriter {
 	return bitWriter{buf: b[:cap(b)], n: len(b), free: 64}
 }
 
-// reserve takes memory for another step.
+// reserve takes memory for another chunk.
 func (w *bitWriter) reserve() {
-	if len(w.buf)-w.n < stepBytes {
-		b := slices.Grow(w.buf[:w.n], stepBytes)
+	if len(w.buf)-w.n < chunkBytes {
+		b := slices.Grow(w.buf[:w.n], chunkBytes)
 		w.buf = b[:cap(b)]
 	}
 }
@@ -37,10 +38,7 @@ func (w *bitWriter) reserve() {
 func (w *bitWriter) end() []byte {
 	w.reserve()
 	n := 64 - w.free
-	acc := w.acc<<w.free | 1<<w.free - 1
-	if w.free == 64 {
-		acc = 0
-	}
+	acc := w.acc<<w.free | (1<<w.free - 1)
 	for ; n > 0; n -= 8 {
 		w.buf[w.n] = byte(acc >> 56)
 		w.n++
@@ -51,19 +49,6 @@ func (w *bitWriter) end() []byte {
 		acc <<= 8
 	}
 	return w.buf[:w.n]
-}
-
-// put writes a code as the tables have it.
-func (w *bitWriter) put(code uint32) {
-	n := int(code & 0xff)
-	code >>= 8
-	if w.free -= n; w.free < 0 {
-		w.flush(w.acc<<uint((n+w.free)&63) | uint64(code)>>uint(-w.free&63))
-		w.acc = uint64(code) // the upper ones are written and will fall out
-		w.free += 64
-		return
-	}
-	w.acc = w.acc<<uint(n&63) | uint64(code)
 }
 
 // flush writes 64 bits.
@@ -86,38 +71,4 @@ func (w *bitWriter) flush(acc uint64) {
 		}
 	}
 	w.n += i
-}
-
-// block writes the coefficients c of a block, with a bit in nonzero for each
-// that is not zero, after one whose first was dc. It returns its own first.
-func (w *bitWriter) block(c *[64]int16, nonzero uint64, dc int, h *huffman) int {
-	first := int(c[0])
-	n, extra := magnitude(first - dc)
-	code := h.dc[n&15]
-	w.put((code>>8<<n|extra)<<8 | (code&0xff + uint32(n)))
-
-	last := 0
-	for nonzero &^= 1; nonzero != 0; nonzero &= nonzero - 1 {
-		at := bits.TrailingZeros64(nonzero)
-		run := at - last - 1
-		last = at
-		for ; run > 15; run -= 16 {
-			w.put(h.small[zeroRun])
-		}
-		v := int(c[at&63])
-		if small := uint(v + smallMax); small < 2*smallMax {
-			w.put(h.small[(uint(run)*2*smallMax+small)%uint(len(h.small))])
-			continue
-		}
-		n, extra := magnitude(v)
-		code := h.large[(uint(run)*16+n)&0xff]
-		// Code and bits together may be 26 long: too many for a table's
-		// entry.
-		w.put(code)
-		w.put(extra<<8 | uint32(n))
-	}
-	if last != 63 {
-		w.put(h.small[endOfBlock])
-	}
-	return first
 }

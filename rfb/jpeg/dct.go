@@ -32,24 +32,24 @@ func chroma(b, g, r int32, shift uint) (cb, cr int16) {
 const blueRed = 0x00ff00ff
 
 // goConvert makes samples of a step of pixels, whose rows are stride apart.
-func goConvert(pairs *[3]pair, src []uint32, stride int, s Subsampling) {
+func goConvert(samples *[3][128]int16, src []uint32, stride int, s Subsampling) {
 	switch s {
 	case Sub444:
-		goConvert444(pairs, src, stride)
+		goConvert444(samples, src, stride)
 	case Sub420:
-		goConvert420(pairs, src, stride)
+		goConvert420(samples, src, stride)
 	case Sub422:
-		goConvert422(pairs, src, stride)
+		goConvert422(samples, src, stride)
 	default:
-		goConvertGray(pairs, src, stride)
+		goConvertGray(samples, src, stride)
 	}
 }
 
-func goConvert444(pairs *[3]pair, src []uint32, stride int) {
+func goConvert444(samples *[3][128]int16, src []uint32, stride int) {
 	for y := range 8 {
-		ys := pairs[0].samples[16*y:][:16]
-		cbs := pairs[1].samples[16*y:][:16]
-		crs := pairs[2].samples[16*y:][:16]
+		ys := samples[0][16*y:][:16]
+		cbs := samples[1][16*y:][:16]
+		crs := samples[2][16*y:][:16]
 		for x, p := range src[y*stride:][:16] {
 			ys[x] = luma(p)
 			cbs[x], crs[x] = chroma(int32(p&0xff), int32(p>>8&0xff), int32(p>>16&0xff), 0)
@@ -57,10 +57,10 @@ func goConvert444(pairs *[3]pair, src []uint32, stride int) {
 	}
 }
 
-func goConvert422(pairs *[3]pair, src []uint32, stride int) {
+func goConvert422(samples *[3][128]int16, src []uint32, stride int) {
 	for y := range 8 {
-		ys := pairs[0].samples[16*y:][:16]
-		cs := pairs[1].samples[16*y:][:16]
+		ys := samples[0][16*y:][:16]
+		cs := samples[1][16*y:][:16]
 		row := src[y*stride:][:16]
 		for x := range 8 {
 			p, q := row[2*x], row[2*x+1]
@@ -71,10 +71,10 @@ func goConvert422(pairs *[3]pair, src []uint32, stride int) {
 	}
 }
 
-func goConvert420(pairs *[3]pair, src []uint32, stride int) {
+func goConvert420(samples *[3][128]int16, src []uint32, stride int) {
 	for y := range 8 {
-		ys := pairs[y/4].samples[32*(y%4):][:32]
-		cs := pairs[2].samples[16*y:][:16]
+		ys := samples[y/4][32*(y%4):][:32]
+		cs := samples[2][16*y:][:16]
 		upper, lower := src[2*y*stride:][:16], src[(2*y+1)*stride:][:16]
 		for x := range 8 {
 			p, q, s, t := upper[2*x], upper[2*x+1], lower[2*x], lower[2*x+1]
@@ -87,9 +87,9 @@ func goConvert420(pairs *[3]pair, src []uint32, stride int) {
 	}
 }
 
-func goConvertGray(pairs *[3]pair, src []uint32, stride int) {
+func goConvertGray(samples *[3][128]int16, src []uint32, stride int) {
 	for y := range 8 {
-		ys := pairs[0].samples[16*y:][:16]
+		ys := samples[0][16*y:][:16]
 		for x, p := range src[y*stride:][:16] {
 			ys[x] = luma(p)
 		}
@@ -145,34 +145,54 @@ func dct8(x0, x1, x2, x3, x4, x5, x6, x7 int32) (y0, y1, y2, y3, y4, y5, y6, y7 
 	return
 }
 
-// goTransform makes coefficients of a pair's samples.
-func goTransform(p *pair, q *quantiser) {
+// goTransform makes the coefficients of a pair of blocks, and a bit for each
+// that is not zero.
+func goTransform(samples *[128]int16, coefficients *[2][64]int16, nonzero *[2]uint64, q *quantiser) {
 	for x := range 16 {
-		s := p.samples[x:]
+		s := samples[x:]
 		y0, y1, y2, y3, y4, y5, y6, y7 := dct8(
 			int32(s[0])<<dctBits, int32(s[16])<<dctBits, int32(s[32])<<dctBits, int32(s[48])<<dctBits,
 			int32(s[64])<<dctBits, int32(s[80])<<dctBits, int32(s[96])<<dctBits, int32(s[112])<<dctBits)
 		s[0], s[16], s[32], s[48] = int16(y0), int16(y1), int16(y2), int16(y3)
 		s[64], s[80], s[96], s[112] = int16(y4), int16(y5), int16(y6), int16(y7)
 	}
-	for i := range p.coefficients {
-		c := &p.coefficients[i]
-		nonzero := uint64(0)
+	for i := range coefficients {
+		c := &coefficients[i]
+		c[0] = 0
+		mask := uint64(0)
+		var y [8]int32
 		for v := range 8 {
-			s := p.samples[16*v+8*i:][:8]
-			var y [8]int32
+			s := samples[16*v+8*i:][:8]
+			sum := int32(0)
+			for _, x := range s {
+				sign := int32(x) >> 31
+				sum += (int32(x) ^ sign) - sign
+			}
+			if sum < q.quiet[v] {
+				continue
+			}
 			y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7] = dct8(
 				int32(s[0]), int32(s[1]), int32(s[2]), int32(s[3]),
 				int32(s[4]), int32(s[5]), int32(s[6]), int32(s[7]))
 			for u, x := range y {
-				at := (16*u + v) & 127
-				sign := x >> 31
-				n := (uint32((x^sign)-sign) + uint32(q.half[at])) * uint32(q.reciprocal[at]) >> 16 * uint32(q.shift[at]) >> 16
-				z := zigzag[8*v+u] & 63
-				c[z] = int16((int32(n) ^ sign) - sign)
-				nonzero |= uint64(-n>>31) << z
+				at := 16*u + v
+				half := int32(q.half[at&127])
+				// Most become zero. They need not be written: the mask says so.
+				if uint32(x+half-1) < uint32(2*half-1) {
+					continue
+				}
+				z := zigzag[(8*v+u)&63] & 63
+				c[z] = q.divide(x, at&127)
+				mask |= 1 << z
 			}
 		}
-		p.nonzero[i] = nonzero
+		nonzero[i] = mask
 	}
+}
+
+// divide quantises the coefficient x at a place of the tables.
+func (q *quantiser) divide(x int32, at int) int16 {
+	sign := x >> 31
+	n := (uint32((x^sign)-sign) + uint32(q.half[at])) * uint32(q.reciprocal[at]) >> 16 * uint32(q.shift[at]) >> 16
+	return int16((int32(n) ^ sign) - sign)
 }

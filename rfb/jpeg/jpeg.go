@@ -1,8 +1,8 @@
 // Package jpeg writes baseline JPEG pictures (ITU-T T.81) of frames, as the
-// Tight and JPEG encodings of the RFB protocol carry them (rfbproto 7.7.5 and
-// 7.7.7). It writes what libjpeg writes at the same quality, with the same
-// quantisation and Huffman tables, several times as fast as image/jpeg. What
-// it writes, image/jpeg reads.
+// Tight and JPEG encodings of the RFB protocol carry them (rfbproto 7.7). At
+// the same quality they show what libjpeg's do, and are shorter, as each has
+// Huffman tables of its own. It is several times as fast as image/jpeg, which
+// reads what it writes.
 package jpeg
 
 import (
@@ -14,10 +14,11 @@ import (
 )
 
 // Subsampling says how many pixels share one sample of colour. Its values are
-// numbered as the JPEG subsampling pseudo-encodings -768 to -765 (rfbproto
-// 7.8.13) are.
+// numbered as the JPEG subsampling pseudo-encodings -768 to -765 (rfbproto 7.8)
+// are.
 type Subsampling uint8
 
+// The subsamplings that have a pseudo-encoding and an encoder.
 const (
 	Sub444  Subsampling = iota // 1X: a sample for each pixel
 	Sub420                     // 4X: one for 2 by 2 pixels
@@ -75,17 +76,19 @@ var layouts = [...]layout{
 	},
 }
 
-// pair is two blocks of 8 by 8 that are transformed together: half a vector
-// register is a row of a block.
-type pair struct {
-	// samples are those of both blocks side by side, in rows of 16, from -128
-	// to 127.
-	samples [2 * 64]int16
-	// coefficients are those of the first block and those of the second,
-	// quantised and in zigzag order.
-	coefficients [2][64]int16
+// step is the memory for a step. Blocks of 8 by 8 are transformed in pairs, as
+// half a vector register is a row of one.
+type step struct {
+	// samples are those of both blocks of a pair side by side, in rows of 16,
+	// from -128 to 127. The rows of two pairs may be the 16 rows of a step.
+	samples [3][2 * 64]int16
+	// coefficients are quantised and in zigzag order. Those that are zero may
+	// hold anything, but for the first.
+	coefficients [3][2][64]int16
 	// nonzero has a bit for each coefficient that is not zero.
-	nonzero [2]uint64
+	nonzero [3][2]uint64
+	// edge is what a step at the edge of the picture reads.
+	edge [stepWidth * 16]uint32
 }
 
 // Append appends to b a JFIF picture of r, at libjpeg's quality 1 (smallest)
@@ -103,41 +106,39 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 	if r.Empty() || !r.In(f.Rect()) || r.Dx() > MaxSize || r.Dy() > MaxSize {
 		panic(fmt.Sprintf("jpeg: a picture of %v in a frame of %dx%d pixels", r, f.Width, f.Height))
 	}
-	quality = min(max(quality, 1), 100)
-	l, q := &layouts[s], tablesFor(quality)
-	b = appendHeader(b, r.Dx(), r.Dy(), l, q)
-
-	w := newBitWriter(b)
+	l, q := &layouts[s], tablesFor(min(max(quality, 1), 100))
+	all := newSymbols()
+	defer all.free()
 	var (
-		pairs [3]pair
-		edge  [stepWidth * 16]uint32
-		dc    [3]int
+		step step
+		dc   [3]int
 	)
 	for y := r.Min.Y; y < r.Max.Y; y += l.height {
 		for x := r.Min.X; x < r.Max.X; x += stepWidth {
 			src, stride := f.Pix[y*f.Stride+x:], f.Stride
 			if x+stepWidth > r.Max.X || y+l.height > r.Max.Y {
-				extend(&edge, f, image.Rectangle{Min: image.Pt(x, y), Max: r.Max})
-				src, stride = edge[:], stepWidth
+				extend(&step.edge, f, image.Rectangle{Min: image.Pt(x, y), Max: r.Max})
+				src, stride = step.edge[:], stepWidth
 			}
 			_ = src[(l.height-1)*stride+stepWidth-1] // the assembly reads so far
-			convert(&pairs, src, stride, s, accelerate)
+			convert(&step.samples, src, stride, s, accelerate)
 			for i := range l.pairs {
-				transform(&pairs[i], &q.quantisers[l.tables[i]], accelerate)
+				transform(&step.samples[i], &step.coefficients[i], &step.nonzero[i], &q.quantisers[l.tables[i]], accelerate)
 			}
-			w.reserve()
+			all.reserve()
 			for i, m := range l.mcus {
 				if x+i*8 >= r.Max.X {
 					break
 				}
 				for _, k := range m {
-					p := &pairs[k.pair]
-					t := &huffmen[min(k.component, 1)]
-					dc[k.component] = w.block(&p.coefficients[k.half], p.nonzero[k.half], dc[k.component], t)
+					c, nonzero := &step.coefficients[k.pair][k.half], step.nonzero[k.pair][k.half]
+					dc[k.component] = all.block(c, nonzero, dc[k.component], uint32(min(k.component, 1)))
 				}
 			}
 		}
 	}
+	w := newBitWriter(appendHeader(b, r.Dx(), r.Dy(), l, q, all))
+	all.write(&w)
 	return append(w.end(), 0xff, 0xd9) // EOI
 }
 
@@ -156,13 +157,13 @@ func extend(edge *[stepWidth * 16]uint32, f *pixel.Frame, r image.Rectangle) {
 }
 
 // appendHeader appends everything before the coded picture (T.81 B.2).
-func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
-	colour := len(l.components) > 1
+func appendHeader(b []byte, width, height int, l *layout, q *tables, all *symbols) []byte {
 	b = append(b, "\xff\xd8"+ // SOI
 		"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"...) // APP0: version 1.1, square pixels
-	for i := range q.quantisers[:min(len(l.components), 2)] {
-		b = append(b, 0xff, 0xdb, 0, 2+1+64, byte(i)) // DQT
-		b = append(b, q.steps[i][:]...)
+	classes := min(len(l.components), 2)
+	b = append(b, 0xff, 0xdb, 0, byte(2+classes*(1+64))) // DQT
+	for i := range classes {
+		b = append(append(b, byte(i)), q.steps[i][:]...)
 	}
 	b = append(b, 0xff, 0xc0, 0, byte(8+3*len(l.components)), 8) // SOF0: baseline, 8 bits
 	b = binary.BigEndian.AppendUint16(b, uint16(height))
@@ -171,10 +172,10 @@ func appendHeader(b []byte, width, height int, l *layout, q *tables) []byte {
 	for i, factors := range l.components {
 		b = append(b, byte(i+1), factors, byte(min(i, 1)))
 	}
-	b = append(b, huffmen[0].segments...)
-	if colour {
-		b = append(b, huffmen[1].segments...)
-	}
+	b = append(b, 0xff, 0xc4) // DHT
+	at := len(b)
+	b = all.appendTables(append(b, 0, 0), 2*classes)
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at))
 	b = append(b, 0xff, 0xda, 0, byte(6+2*len(l.components)), byte(len(l.components))) // SOS
 	for i := range l.components {
 		b = append(b, byte(i+1), byte(min(i, 1)*0x11))

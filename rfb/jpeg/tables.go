@@ -2,7 +2,6 @@ package jpeg
 
 import (
 	"math/bits"
-	"slices"
 	"sync/atomic"
 )
 
@@ -68,6 +67,10 @@ type tables struct {
 // block of a pair.
 type quantiser struct {
 	half, reciprocal, shift [2 * 64]uint16
+	// quiet says for each row, when the columns are transformed, which sum of
+	// its absolute values is so small that all in it becomes zero. Only the
+	// code in Go looks at it.
+	quiet [8]int32
 }
 
 // cache has the tables of each quality that was asked for.
@@ -89,6 +92,7 @@ func tablesFor(quality int) *tables {
 			t.steps[i][zigzag[at]] = uint8(step)
 			t.quantisers[i].set(at%8, at/8, uint32(step))
 		}
+		t.quantisers[i].setQuiet()
 	}
 	cache[quality].Store(t)
 	return t
@@ -107,93 +111,14 @@ func (q *quantiser) set(u, v int, step uint32) {
 	}
 }
 
-// huffman has the codes of one class of components. A code is kept with the
-// bits that follow it, shifted left by 8, over the number of all these bits.
-type huffman struct {
-	segments []byte // a DHT segment with the tables as they are sent
-	// small codes run zero coefficients and one from -smallMax to smallMax-1
-	// at run*2*smallMax + smallMax + coefficient. With a coefficient of zero
-	// stand the codes for 16 zeros and for the end of the block.
-	small [16 * 2 * smallMax]uint32
-	// large has the code for run zeros and a coefficient of n bits, without
-	// these bits, at 16*run + n.
-	large [256]uint32
-	// dc has the code for a difference of n bits, without these bits.
-	dc [16]uint32
-}
-
-// smallMax bounds the coefficients with a code of their own: nearly all, and
-// few enough for a processor's first cache.
-const smallMax = 32
-
-const (
-	zeroRun    = 15*2*smallMax + smallMax // in huffman.small: 16 zeros
-	endOfBlock = 0*2*smallMax + smallMax  // in huffman.small: only zeros follow
-)
-
-// huffmen has the tables of T.81 K.3 for brightness and colour. Of the AC
-// tables' values the common ones are listed; the others follow in ascending
-// order.
-var huffmen = [2]huffman{
-	newHuffman(0,
-		[16]uint8{0, 1, 5, 1, 1, 1, 1, 1, 1},
-		[16]uint8{0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125},
-		"\x01\x02\x03\x00\x04\x11\x05\x12\x21\x31\x41\x06\x13\x51\x61\x07\x22\x71\x14\x32\x81\x91\xa1\x08"+
-			"\x23\x42\xb1\xc1\x15\x52\xd1\xf0\x24\x33\x62\x72\x82"),
-	newHuffman(1,
-		[16]uint8{0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-		[16]uint8{0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119},
-		"\x00\x01\x02\x03\x11\x04\x05\x21\x31\x06\x12\x41\x51\x07\x61\x71\x13\x22\x32\x81\x08\x14\x42\x91"+
-			"\xa1\xb1\xc1\x09\x23\x33\x52\xf0\x15\x62\x72\xd1\x0a\x16\x24\x34\xe1\x25\xf1"),
-}
-
-// newHuffman makes the tables number id from the number of codes of 1 to 16
-// bits and the common values of AC coefficients.
-func newHuffman(id byte, dcCounts, acCounts [16]uint8, common string) (h huffman) {
-	dcValues := []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
-	acValues := []byte(common)
-	for v := range 256 {
-		run, size := v>>4, v&0xf
-		known := size >= 1 && size <= 10 || size == 0 && (run == 0 || run == 15)
-		if known && !slices.Contains(acValues, byte(v)) {
-			acValues = append(acValues, byte(v))
+// setQuiet makes quiet of half. The greatest weight in dct8 is that of cos1,
+// 1.39, and its roundings add up to less than 5.
+func (q *quantiser) setQuiet() {
+	for v := range q.quiet {
+		least := q.half[v]
+		for u := range 8 {
+			least = min(least, q.half[16*u+v])
 		}
+		q.quiet[v] = (int32(least) - 5) * 100 / 139
 	}
-	h.segments = append(h.segments, 0xff, 0xc4, 0, byte(2+17+len(dcValues)+17+len(acValues)), id)
-	h.segments = append(append(h.segments, dcCounts[:]...), dcValues...)
-	h.segments = append(append(append(h.segments, 0x10|id), acCounts[:]...), acValues...)
-
-	dc, ac := codes(dcCounts, dcValues), codes(acCounts, acValues)
-	copy(h.dc[:], dc[:])
-	h.large = ac
-	for at := range h.small {
-		run, v := at/(2*smallMax), at%(2*smallMax)-smallMax
-		n, extra := magnitude(v)
-		code := ac[16*run+int(n)]
-		h.small[at] = (code>>8<<n|extra)<<8 | (code&0xff + uint32(n))
-	}
-	return h
-}
-
-// codes gives for each value its code, shifted left by 8, over its length
-// (T.81 annex C).
-func codes(counts [16]uint8, values []byte) (table [256]uint32) {
-	code := uint32(0)
-	for i, count := range counts {
-		for range count {
-			table[values[0]] = code<<8 | uint32(i+1)
-			values = values[1:]
-			code++
-		}
-		code <<= 1
-	}
-	return table
-}
-
-// magnitude returns how many bits v needs and these bits, as they follow its
-// code (T.81 F.1.2.1).
-func magnitude(v int) (n uint, extra uint32) {
-	s := v >> (bits.UintSize - 1) // -1 for negative numbers
-	n = uint(bits.Len32(uint32((v ^ s) - s)))
-	return n, uint32(v+s) & (1<<n - 1)
 }

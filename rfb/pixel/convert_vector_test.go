@@ -202,7 +202,7 @@ func TestRandomFormats(t *testing.T) {
 	for _, f := range testFormats {
 		checkFormat(t, f, row)
 	}
-	for range 6000 {
+	for range 2500 {
 		from := rnd.IntN(150)
 		checkFormat(t, randomFormat(rnd), row[from:from+rnd.IntN(100)])
 	}

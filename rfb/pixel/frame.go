@@ -97,9 +97,10 @@ func (f *Frame) At(x, y int) color.Color {
 func (f *Frame) RGBA() *image.RGBA {
 	m := image.NewRGBA(f.Rect())
 	for y := range f.Height {
-		d := m.Pix[y*m.Stride:]
-		for x, p := range f.Row(y, 0, f.Width) {
-			d[4*x], d[4*x+1], d[4*x+2], d[4*x+3] = uint8(p>>16), uint8(p>>8), uint8(p), 0xff
+		d := m.Pix[y*m.Stride:][:4*f.Width]
+		rgba.AppendRow(d[:0], f.Row(y, 0, f.Width))
+		for x := 3; x < len(d); x += 4 {
+			d[x] = 0xff
 		}
 	}
 	return m

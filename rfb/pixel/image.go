@@ -1,9 +1,6 @@
 package pixel
 
-import (
-	"image"
-	"image/color"
-)
+import "image"
 
 // Draw brings r, which lies inside the frame, to the colours of m, whose
 // upper left corner comes to r's. What m does not cover stays; m's alpha is
@@ -15,20 +12,14 @@ func (f *Frame) Draw(r image.Rectangle, m image.Image) {
 		row, sy := f.Row(y, r.Min.X, r.Max.X), b.Min.Y+y-r.Min.Y
 		switch m := m.(type) {
 		case *image.YCbCr:
-			for x := range row {
-				yi, ci := m.YOffset(b.Min.X+x, sy), m.COffset(b.Min.X+x, sy)
-				row[x] = rgb(color.YCbCrToRGB(m.Y[yi], m.Cb[ci], m.Cr[ci]))
-			}
+			drawYCbCr(row, m, b.Min.X, sy)
 		case *image.Gray:
 			s := m.Pix[m.PixOffset(b.Min.X, sy):]
-			for x := range row {
-				row[x] = uint32(s[x]) * 0x010101
+			for x, v := range s[:len(row)] {
+				row[x] = uint32(v) * 0x010101
 			}
 		case *image.RGBA:
-			s := m.Pix[m.PixOffset(b.Min.X, sy):]
-			for x := range row {
-				row[x] = rgb(s[4*x], s[4*x+1], s[4*x+2])
-			}
+			rgba.ReadRow(row, m.Pix[m.PixOffset(b.Min.X, sy):])
 		default:
 			for x := range row {
 				red, green, blue, _ := m.At(b.Min.X+x, sy).RGBA()
@@ -39,3 +30,38 @@ func (f *Frame) Draw(r image.Rectangle, m image.Image) {
 }
 
 func rgb(r, g, b uint8) uint32 { return uint32(r)<<16 | uint32(g)<<8 | uint32(b) }
+
+// rgba has the bytes of image.RGBA, but for its alpha.
+var rgba = NewConverter(rgbx)
+
+// drawYCbCr fills row with the pixels of m from (x, y) on.
+func drawYCbCr(row []uint32, m *image.YCbCr, x, y int) {
+	luma := m.Y[m.YOffset(x, y):][:len(row)]
+	chroma := m.COffset(x, y)
+	cb, cr := m.Cb[chroma:], m.Cr[chroma:]
+	// How many pixels have one chroma, and how many of them are left.
+	share := 1
+	switch m.SubsampleRatio {
+	case image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420:
+		share = 2
+	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
+		share = 4
+	}
+	n := share - x%share
+	for i := 0; len(luma) > 0; i++ {
+		// JFIF's factors in 16 binary places, of what is around zero.
+		b, r := int32(cb[i])-128, int32(cr[i])-128
+		red, green, blue := 91881*r, -22554*b-46802*r, 116130*b
+		n = min(n, len(luma))
+		for k, v := range luma[:n] {
+			v := int32(v) * 0x010101 // 255 becomes all but 2^24
+			row[k] = clamp(v+red)<<16 | clamp(v+green)<<8 | clamp(v+blue)
+		}
+		luma, row = luma[n:], row[n:]
+		n = share
+	}
+}
+
+// clamp is the integral part of v, which has 16 binary places, brought into
+// the range of a byte.
+func clamp(v int32) uint32 { return uint32(min(max(v, 0), 1<<24-1)) >> 16 }

@@ -67,6 +67,18 @@ func hashBlocks(acc *hashState, row []uint32) int {
 	return n * hashBlock
 }
 
+// edgeBlocks sets the bits of edges for as many pixels of row, which has some,
+// as fill whole blocks and have a next one, and returns how many.
+func edgeBlocks(edges []uint64, row []uint32) int {
+	n := (len(row) - 1) &^ 63
+	if !hasVectors || n == 0 {
+		return 0
+	}
+	edges = edges[:n/64]
+	edgesAVX2(&edges[0], &row[0], n/64)
+	return n
+}
+
 //go:noescape
 func packBytesAVX2(dst *byte, src *uint32, n, step int, k *packTable)
 
@@ -90,3 +102,6 @@ func sameAVX2(a, b *uint32, n int) int
 
 //go:noescape
 func hashAVX2(acc *hashState, row *uint32, blocks int)
+
+//go:noescape
+func edgesAVX2(edges *uint64, row *uint32, words int)

@@ -12,3 +12,5 @@ func (*unpackVectors) unpack([]uint32, []byte, int) int { return 0 }
 func sameBlocks(_, _ []uint32) int { return 0 }
 
 func hashBlocks(*hashState, []uint32) int { return 0 }
+
+func edgeBlocks([]uint64, []uint32) int { return 0 }

@@ -51,9 +51,31 @@ func firstDiff(a, b []uint32) int {
 	return i
 }
 
+// nearDiff is firstDiff to within a block of 16 pixels, of which it returns the
+// beginning.
+func nearDiff(a, b []uint32) int {
+	n := sameBlocks(a, b)
+	if hasVectors && n < len(a)&^15 {
+		return n
+	}
+	return n + firstDiff(a[n:], b[n:])
+}
+
 // lastDiff returns the index of the last pixel whose colour differs, or -1.
 func lastDiff(a, b []uint32) int {
-	i := len(a) - 1
+	x, y := bytesOf(a), bytesOf(b)
+	for n := len(x); n >= 64 && len(y) >= n; n = len(x) {
+		p, q := x[n-64:], y[n-64:]
+		d := (load(p, 0) ^ load(q, 0)) | (load(p, 8) ^ load(q, 8)) |
+			(load(p, 16) ^ load(q, 16)) | (load(p, 24) ^ load(q, 24)) |
+			(load(p, 32) ^ load(q, 32)) | (load(p, 40) ^ load(q, 40)) |
+			(load(p, 48) ^ load(q, 48)) | (load(p, 56) ^ load(q, 56))
+		if d&mask64 != 0 {
+			break
+		}
+		x = x[:n-64]
+	}
+	i := len(x)/4 - 1
 	for i >= 0 && (a[i]^b[i])&Mask == 0 {
 		i--
 	}

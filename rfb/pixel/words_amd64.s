@@ -2,7 +2,8 @@
 
 #include "textflag.h"
 
-// Pad bytes count for nothing in both of these. n is a multiple of 16 and not 0.
+// Pad bytes count for nothing in any of these. n is a multiple of 16, and no
+// number is 0.
 
 // func sameAVX2(a, b *uint32, n int) int
 TEXT ·sameAVX2(SB), NOSPLIT, $0-32
@@ -60,5 +61,42 @@ loop:
 	JNZ  loop
 	VMOVDQU Y0, 0(DI)
 	VMOVDQU Y1, 32(DI)
+	VZEROUPPER
+	RET
+
+// EDGES brings one bit for each of eight pixels, from the byte at on, to reg.
+#define EDGES(at, reg) \
+	VMOVDQU at(SI), Y0; \
+	VPXOR (at+4)(SI), Y0, Y0; \
+	VPAND Y15, Y0, Y0; \
+	VPCMPEQD Y14, Y0, Y0; \
+	VMOVMSKPS Y0, reg
+
+// func edgesAVX2(edges *uint64, row *uint32, words int)
+TEXT ·edgesAVX2(SB), NOSPLIT, $0-24
+	MOVQ edges+0(FP), DI
+	MOVQ row+8(FP), SI
+	MOVQ words+16(FP), CX
+	SHLQ $1, CX // half a word at a time
+	VPXOR Y14, Y14, Y14
+	VPCMPEQD Y15, Y15, Y15
+	VPSRLD $8, Y15, Y15
+loop:
+	EDGES(0, AX)
+	EDGES(32, BX)
+	EDGES(64, DX)
+	EDGES(96, R8)
+	SHLL $8, BX
+	SHLL $16, DX
+	SHLL $24, R8
+	ORL  BX, AX
+	ORL  R8, DX
+	ORL  DX, AX
+	NOTL AX
+	MOVL AX, (DI)
+	ADDQ $4, DI
+	ADDQ $128, SI
+	SUBQ $1, CX
+	JNZ  loop
 	VZEROUPPER
 	RET
