@@ -96,7 +96,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 
 // ViewerConfig is what differs between the viewers of one server.
 type ViewerConfig struct {
-	// ViewOnly drops this viewer's input.
+	// ViewOnly drops this viewer's input, its clipboard and its wishes.
 	ViewOnly bool
 	// Label names the viewer in the log; default its network address.
 	Label string
