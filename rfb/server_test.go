@@ -225,7 +225,7 @@ func TestSetDesktopSize(t *testing.T) {
 			}
 		}
 	}
-	if m := ask(640, 400); m.Result != wire.ResizeDone || m.Width != 640 || m.Height != 400 || len(m.Screens) != 1 {
+	if m := ask(640, 400); m.Result != wire.ResizeDone || m.Width != 640 || m.Height != 400 || len(m.Screens) != 1 || m.Screens[0].ID == 0 {
 		t.Errorf("answer %+v", m)
 	}
 	await(t, v, pixel.NewFrame(640, 400))

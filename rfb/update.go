@@ -233,7 +233,8 @@ func (e *engine) sizeUpdate(v *viewer, u *update) (resized bool) {
 			m = *v.sizeReply
 		}
 		m.Width, m.Height = e.size.X, e.size.Y
-		m.Screens = []wire.Screen{{Rect: image.Rectangle{Max: e.size}}}
+		// Not 0: for libvncclient (0.9.14) that is no screen, and it keeps its size.
+		m.Screens = []wire.Screen{{ID: 1, Rect: image.Rectangle{Max: e.size}}}
 		u.raw(m.Append(nil))
 	} else if resized {
 		u.raw(wire.RectangleHeader{Rect: image.Rectangle{Max: e.size}, Encoding: wire.PseudoDesktopSize}.Append(nil))
