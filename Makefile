@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # Where `make test` may take long: the slowest package on a busy small machine.
 TESTTIMEOUT ?= 30m
-# How long each fuzz target and each benchmark runs.
+# How long each fuzz target and each benchmark runs; 10000x is that many times.
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
 # CONFIG is what `make run` serves.

@@ -300,7 +300,7 @@ func (c *Console) Stats() rfb.Stats {
 	defer c.mu.Unlock()
 	sum := c.retired
 	if c.hub != nil {
-		addStats(&sum, c.hub.server.Stats())
+		sum.Add(c.hub.server.Stats())
 	}
 	return sum
 }
@@ -382,16 +382,4 @@ func (c *Console) unawait() {
 // message is a notice in the node's name.
 func (c *Console) message(tone notice.Tone, headline string, until time.Time, lines ...string) notice.Message {
 	return notice.Message{Title: c.node.Name, Headline: headline, Lines: lines, Tone: tone, Until: until}
-}
-
-func addStats(sum *rfb.Stats, s rfb.Stats) {
-	sum.Frames += s.Frames
-	sum.Updates += s.Updates
-	sum.Rects += s.Rects
-	sum.BytesSent += s.BytesSent
-	sum.EncodeCalls += s.EncodeCalls
-	sum.CacheHits += s.CacheHits
-	sum.EncodeTime += s.EncodeTime
-	sum.CacheBytes += s.CacheBytes
-	sum.Viewers += s.Viewers
 }

@@ -75,8 +75,8 @@ func (h *hub) end(headline, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := h.server.Stats()
-	s.Viewers, s.CacheBytes = 0, 0
-	addStats(&c.retired, s)
+	s.Viewers, s.CacheBytes, s.FrameBytes = 0, 0, 0
+	c.retired.Add(s)
 }
 
 // enter changes the console's state, unless the console has gone on to

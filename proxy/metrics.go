@@ -20,6 +20,7 @@ type metrics struct {
 
 	consoles, viewers, frames, updates, rects *prometheus.Desc
 	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
+	skipped, mended, frameBytes               *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -48,6 +49,9 @@ func newMetrics(s *Service) *metrics {
 		hits:       desc("encode_cache_hits_total", "Pieces of pictures that were encoded already."),
 		encodeTime: desc("encode_seconds_total", "Time spent in encoding."),
 		cacheBytes: desc("encode_cache_bytes", "Encoded pieces that are kept."),
+		skipped:    desc("skipped_frames_total", "Pictures that viewers on slow paths were not sent, but newer ones."),
+		mended:     desc("mended_rectangles_total", "Rectangles sent exactly after they had been sent at a loss."),
+		frameBytes: desc("frame_bytes", "Pictures that are kept."),
 	}
 	for _, mode := range []token.Mode{token.View, token.Operate} {
 		m.sessions.WithLabelValues(string(mode))
@@ -74,6 +78,7 @@ func (m *metrics) vectors() []prometheus.Collector {
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
+		m.skipped, m.mended, m.frameBytes,
 	}
 }
 
@@ -99,7 +104,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		st := c.Status()
 		states[st.State]++
 		viewers += st.Viewers
-		addStats(&sum, c.Stats())
+		sum.Add(c.Stats())
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -117,5 +122,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	total(m.encodes, float64(sum.EncodeCalls))
 	total(m.hits, float64(sum.CacheHits))
 	total(m.encodeTime, sum.EncodeTime.Seconds())
+	total(m.skipped, float64(sum.Skipped))
+	total(m.mended, float64(sum.Mended))
 	gauge(m.cacheBytes, float64(sum.CacheBytes))
+	gauge(m.frameBytes, float64(sum.FrameBytes))
 }

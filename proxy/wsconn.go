@@ -56,6 +56,9 @@ func newWSConn(ws *websocket.Conn, interval time.Duration) *wsConn {
 	return c
 }
 
+// NetConn is the connection below the websocket.
+func (c *wsConn) NetConn() net.Conn { return c.ws.NetConn() }
+
 // ping runs on the timer's goroutine and sets the timer again.
 func (c *wsConn) ping(interval time.Duration) {
 	if !c.heard.Swap(false) {

@@ -30,10 +30,10 @@ type ClientConfig struct {
 	Dial func(ctx context.Context) (net.Conn, error)
 	// Security lists what may be used, the best first; nil is None alone.
 	Security []security.Type
-	// Encodings asked for, the best first; nil is the whole table by rank, with
-	// Raw before what compresses where the connection is a unix socket: bytes
-	// are cheaper there than compressing them (BenchmarkChain). The
-	// pseudo-encodings that a Client understands are asked for always.
+	// Encodings asked for, the best first; nil is every exact row of the table
+	// by rank, with Raw before what compresses where the connection is a unix
+	// socket: bytes are cheaper there than compressing them (BenchmarkChain).
+	// The pseudo-encodings that a Client understands are asked for always.
 	Encodings []wire.Encoding
 	// HandshakeTimeout gives up a server that does not finish the handshake
 	// in time; 0 is 10 s, negative is never.
@@ -83,7 +83,9 @@ func (c *Client) encodings(conn net.Conn) []wire.Encoding {
 	}
 	var list []wire.Encoding
 	for _, row := range encoding.All() {
-		list = append(list, row.Number)
+		if !row.Lossy {
+			list = append(list, row.Number)
+		}
 	}
 	if _, local := conn.(*net.UnixConn); local {
 		list = append([]wire.Encoding{wire.EncodingCopyRect, wire.EncodingRaw}, list...)

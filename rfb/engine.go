@@ -145,7 +145,11 @@ func (e *engine) step(now time.Time) time.Time {
 	if at := e.welcome(now); !at.IsZero() {
 		again = earlier(again, at)
 	}
-	if !e.wanted(now) {
+	wanted, at := e.wanted(now)
+	if !wanted {
+		if !at.IsZero() {
+			again = earlier(again, at)
+		}
 		return again
 	}
 	if due := e.lastFrame.Add(e.cfg.FrameInterval); !e.urgent && now.Before(due) {
@@ -170,23 +174,38 @@ func (e *engine) canLook() bool {
 	return e.known && !e.blocked && e.active.cancel != nil && !e.active.stopped
 }
 
-// wanted reports whether a frame now would reach anybody.
-func (e *engine) wanted(now time.Time) bool {
+// wanted reports whether a frame now would reach anybody, else from when on
+// one would; zero is when something happens.
+func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	fresh := e.canLook() && !e.pending.empty()
 	if e.looked && e.pending.empty() {
 		e.satisfyWatchers()
 	}
 	for w := range e.watchers {
 		if fresh && !w.given {
-			return true
+			return true, time.Time{}
 		}
 	}
 	for v := range e.viewers {
-		if v.sendable(now) && (fresh || v.hasNews(e)) {
-			return true
+		ok, from := v.ready(now)
+		if !ok && from.IsZero() {
+			continue
 		}
+		if !fresh && !v.hasNews(e) {
+			g, rested := v.mendable(e, now)
+			if g.Empty() {
+				if rested.IsZero() {
+					continue
+				}
+				ok, from = false, later(from, rested)
+			}
+		}
+		if ok {
+			return true, time.Time{}
+		}
+		at = earlier(at, from)
 	}
-	return false
+	return false, at
 }
 
 // tendSource starts and ends the source as viewers come and go.
@@ -261,6 +280,7 @@ func (ev sourceEnded) do(e *engine) {
 	if len(e.viewers)+len(e.watchers) == 0 {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false
+		e.s.stats.frameBytes.Store(0)
 		e.grid = grid{}
 	}
 	switch {
@@ -373,6 +393,7 @@ func (e *engine) resize(size image.Point) {
 	old := e.frame
 	e.size = size
 	e.frame = pixel.NewFrame(size.X, size.Y)
+	e.s.stats.frameBytes.Store(int64(4 * size.X * size.Y))
 	if old != nil {
 		pixel.Copy(e.frame, old, old.Rect())
 	}
@@ -407,7 +428,7 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.looked, e.shown = true, true
-	e.grid.changed(changed, e.pending.moves)
+	e.grid.changed(changed, e.pending.moves, now)
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}

@@ -2,6 +2,8 @@ package rfb
 
 import (
 	"image"
+	"iter"
+	"time"
 
 	"github.com/ironglass/ironglass/rfb/encoding"
 	"github.com/ironglass/ironglass/rfb/pixel"
@@ -25,7 +27,10 @@ type grid struct {
 	bytes      int // of all pieces' data
 }
 
-type cell struct{ entries []*entry }
+type cell struct {
+	entries   []*entry
+	changedAt time.Time // when a pixel of it was last seen to change
+}
 
 // entry is one rectangle, encoded once per Params.
 type entry struct {
@@ -51,23 +56,40 @@ func (g *grid) at(c, r int) *cell {
 	return &g.cells[r*g.cols+c]
 }
 
-// changed forgets what was encoded from pixels that are no more.
-func (g *grid) changed(damage *pixel.Region, moves []move) {
-	for r := range damage.Rects() {
-		g.forget(r)
-	}
-	for _, m := range moves {
-		g.forget(m.rect)
+// within yields the cells that r touches, each with its part of r.
+func (g *grid) within(r image.Rectangle) iter.Seq2[*cell, image.Rectangle] {
+	return func(yield func(*cell, image.Rectangle) bool) {
+		for y := r.Min.Y / cellHeight; y*cellHeight < r.Max.Y; y++ {
+			for x := r.Min.X / cellWidth; x*cellWidth < r.Max.X; x++ {
+				box := image.Rect(x*cellWidth, y*cellHeight, (x+1)*cellWidth, (y+1)*cellHeight)
+				if c := g.at(x, y); c != nil && !yield(c, r.Intersect(box)) {
+					return
+				}
+			}
+		}
 	}
 }
 
-func (g *grid) forget(r image.Rectangle) {
-	for y := r.Min.Y / cellHeight; y*cellHeight < r.Max.Y; y++ {
-		for x := r.Min.X / cellWidth; x*cellWidth < r.Max.X; x++ {
-			if c := g.at(x, y); c != nil {
-				g.empty(c)
-			}
+// changed forgets what was encoded from pixels that are no more.
+func (g *grid) changed(damage *pixel.Region, moves []move, now time.Time) {
+	touch := func(r image.Rectangle) {
+		for c := range g.within(r) {
+			g.empty(c)
+			c.changedAt = now
 		}
+	}
+	for r := range damage.Rects() {
+		touch(r)
+	}
+	for _, m := range moves {
+		touch(m.rect)
+	}
+}
+
+// forget drops what was encoded from pixels of r.
+func (g *grid) forget(r image.Rectangle) {
+	for c := range g.within(r) {
+		g.empty(c)
 	}
 }
 

@@ -203,6 +203,7 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	if err != nil || secured == nil {
 		return s.reason(ctx, err)
 	}
+	boundQueue(secured)
 	v := newViewer(s, secured, cfg)
 	joined := make(chan wire.ServerInit, 1)
 	if !s.post(join{v, joined}) {

@@ -19,14 +19,38 @@ type Stats struct {
 	// that took by the clock, CacheHits how many were sent again as they were.
 	EncodeCalls, CacheHits uint64
 	EncodeTime             time.Duration
-	// CacheBytes is the memory of encoded pieces kept for further viewers.
-	CacheBytes int
+	// Skipped is how often a changed picture was not sent to a viewer that could
+	// not take it then, and was sent a newer one later.
+	Skipped uint64
+	// Mended is how many rectangles were sent exactly after they had been sent
+	// at a loss.
+	Mended uint64
+	// CacheBytes is the memory of encoded pieces kept for further viewers,
+	// FrameBytes that of the picture.
+	CacheBytes, FrameBytes int
+}
+
+// Add makes s the sum of s and o: totals and present values alike.
+func (s *Stats) Add(o Stats) {
+	s.Viewers += o.Viewers
+	s.Frames += o.Frames
+	s.Updates += o.Updates
+	s.Rects += o.Rects
+	s.BytesSent += o.BytesSent
+	s.EncodeCalls += o.EncodeCalls
+	s.CacheHits += o.CacheHits
+	s.EncodeTime += o.EncodeTime
+	s.Skipped += o.Skipped
+	s.Mended += o.Mended
+	s.CacheBytes += o.CacheBytes
+	s.FrameBytes += o.FrameBytes
 }
 
 // counters are written by the loop and read by anybody.
 type counters struct {
-	viewers, cacheBytes, encodeTime              atomic.Int64
-	frames, updates, rects, bytes, encodes, hits atomic.Uint64
+	viewers, cacheBytes, frameBytes, encodeTime          atomic.Int64
+	frames, updates, rects, bytes, encodes, hits, mended atomic.Uint64
+	skipped                                              atomic.Uint64
 }
 
 // Stats returns the server's figures. It waits for nothing.
@@ -35,6 +59,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Viewers: int(c.viewers.Load()), Frames: c.frames.Load(), Updates: c.updates.Load(), Rects: c.rects.Load(),
 		BytesSent: c.bytes.Load(), EncodeCalls: c.encodes.Load(), CacheHits: c.hits.Load(),
-		EncodeTime: time.Duration(c.encodeTime.Load()), CacheBytes: int(c.cacheBytes.Load()),
+		EncodeTime: time.Duration(c.encodeTime.Load()), Skipped: c.skipped.Load(), Mended: c.mended.Load(),
+		CacheBytes: int(c.cacheBytes.Load()), FrameBytes: int(c.frameBytes.Load()),
 	}
 }

@@ -41,6 +41,7 @@ func (e *engine) send(now time.Time) {
 		// the viewer shows meanwhile.
 		if e.shown && (v.size == e.size || !v.followsSize()) {
 			p.entries, jobs = e.plan(v, jobs)
+			p.entries, jobs = e.mend(v, p.entries, jobs, now)
 		}
 		parts = append(parts, p)
 	}
@@ -58,6 +59,7 @@ func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
 		return nil, jobs
 	}
 	v.dirty.Subtract(region)
+	v.lossy.Subtract(region)
 	var entries []*entry
 	if v.size != e.size {
 		// What the viewer believes to be there and is not is black.
@@ -73,26 +75,26 @@ func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
 	}
 	for _, r := range cut(region) {
 		var en *entry
-		en, jobs = e.find(v, r, jobs)
+		en, jobs = e.find(v, r, v.params, jobs)
 		entries = append(entries, en)
 	}
 	return entries, jobs
 }
 
 // find returns the entry for r of the present picture, from the grid or new.
-func (e *engine) find(v *viewer, r image.Rectangle, jobs []job) (*entry, []job) {
+func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs []job) (*entry, []job) {
 	var serial uint64
 	if v.overlaid && r.Overlaps(e.cursor.rect()) {
 		serial = e.cursor.serial
 	}
 	c := e.grid.at(r.Min.X/cellWidth, r.Min.Y/cellHeight)
 	for _, en := range c.entries {
-		if en.rect == r && en.params == v.params && en.cursor == serial {
+		if en.rect == r && en.params == params && en.cursor == serial {
 			e.s.stats.hits.Add(1)
 			return en, jobs
 		}
 	}
-	en := &entry{rect: r, params: v.params, cursor: serial}
+	en := &entry{rect: r, params: params, cursor: serial}
 	c.entries = append(c.entries, en)
 	j := job{entry: en, cell: c, src: e.frame}
 	if serial != 0 {
@@ -138,8 +140,7 @@ func (e *engine) encode(jobs []job) {
 
 func (j job) run() {
 	en := j.entry
-	row := encoding.ByNumber(en.params.Encoding)
-	en.pieces = row.Encode(nil, j.src, en.rect.Sub(j.shift), en.params)
+	en.pieces = encoding.Encode(nil, j.src, en.rect.Sub(j.shift), en.params)
 	if j.shift != (image.Point{}) {
 		for i := range en.pieces {
 			en.pieces[i].Rect = en.pieces[i].Rect.Add(j.shift)
@@ -189,6 +190,7 @@ func (e *engine) hand(p part, now time.Time) {
 		for i := range en.pieces {
 			u.piece(&en.pieces[i])
 		}
+		v.lose(en)
 	}
 	e.finish(v, &u, now)
 }
@@ -208,8 +210,7 @@ func (e *engine) finish(v *viewer, u *update, now time.Time) {
 	if len(u.bufs) == 0 {
 		return
 	}
-	v.busy = true
-	v.out <- batch{bufs: u.bufs, n: u.n}
+	v.hand(batch{bufs: u.bufs, n: u.n}, now)
 }
 
 // followsSize reports whether the viewer can be told of another size.
@@ -245,6 +246,7 @@ func (e *engine) sizeUpdate(v *viewer, u *update) (resized bool) {
 		if v.continuous {
 			v.area = image.Rectangle{Max: e.size}
 		}
+		v.lossy.Clear()
 		v.dirty.Clear()
 		v.dirty.Add(image.Rectangle{Max: e.size})
 	}

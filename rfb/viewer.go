@@ -33,14 +33,17 @@ type viewer struct {
 
 	init     chan<- wire.ServerInit // until it is answered
 	joined   time.Time
-	params   encoding.Params
+	list     []wire.Encoding // of the last SetEncodings
+	params   encoding.Params // from list and the pixel format
 	can      abilities
 	streams  encoding.Streams
 	size     image.Point // that the viewer believes the picture has
 	dirty    pixel.Region
-	moves    []move // of the frame being made, for CopyRect
-	busy     bool   // the writer has a batch
-	control  []byte // messages that wait for the writer
+	lossy    pixel.Region // sent, and not exactly
+	mendedAt time.Time    // when some of it was last made exact beside news
+	moves    []move       // of the frame being made, for CopyRect
+	busy     bool         // the writer has a batch
+	control  []byte       // messages that wait for the writer
 	pace     pace
 	overlaid bool // the pointer is painted into this viewer's picture
 
@@ -82,7 +85,7 @@ func newViewer(s *Server, conn net.Conn, cfg ViewerConfig) *viewer {
 		s: s, conn: conn, cfg: cfg, rd: wire.NewReader(conn, 2<<10),
 		// One batch at most is with the writer, so the loop never waits.
 		out: make(chan batch, 1), gone: make(chan struct{}),
-		params: encoding.Params{Encoding: wire.EncodingRaw, Format: pixel.RGB888, Quality: -1, Compression: -1},
+		params: encoding.ParamsFor(nil, pixel.RGB888),
 	}
 }
 
@@ -322,7 +325,13 @@ func (e *engine) flush(v *viewer) {
 	}
 	b := batch{bufs: net.Buffers{v.control}, n: len(v.control)}
 	v.control = nil
+	v.hand(b, time.Now())
+}
+
+// hand gives a batch to the writer, which is free.
+func (v *viewer) hand(b batch, now time.Time) {
 	v.busy = true
+	v.pace.handed(b.n, now)
 	v.out <- b
 }
 
@@ -339,7 +348,7 @@ func (ev said) do(e *engine) {
 	}
 	switch m := ev.m.(type) {
 	case wire.SetPixelFormat:
-		v.params.Format = m.Format
+		v.params = encoding.ParamsFor(v.list, m.Format)
 		v.mapStale = !m.Format.TrueColour
 		v.cursorStale = true
 	case wire.SetEncodings:
@@ -364,45 +373,35 @@ func (ev said) do(e *engine) {
 	}
 }
 
-// setEncodings follows a SetEncodings: the first encoding listed that this
-// program can make is the one used.
+// setEncodings follows a SetEncodings.
 func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	had := v.can
 	v.can = abilities{}
-	p := encoding.Params{Encoding: wire.EncodingRaw, Format: v.params.Format, Quality: -1, Compression: -1}
-	chosen := false
+	v.list, v.params = list, encoding.ParamsFor(list, v.params.Format)
 	for _, n := range list {
-		if row := encoding.ByNumber(n); row != nil && row.Encode != nil && !chosen {
-			p.Encoding, chosen = n, true
-		}
-		switch {
-		case n == wire.EncodingCopyRect:
+		switch n {
+		case wire.EncodingCopyRect:
 			v.can.copyRect = true
-		case n == wire.PseudoDesktopSize:
+		case wire.PseudoDesktopSize:
 			v.can.desktopSize = true
-		case n == wire.PseudoExtendedDesktopSize:
+		case wire.PseudoExtendedDesktopSize:
 			v.can.extendedDesktopSize = true
-		case n == wire.PseudoDesktopName:
+		case wire.PseudoDesktopName:
 			v.can.desktopName = true
-		case n == wire.PseudoCursor:
+		case wire.PseudoCursor:
 			v.can.cursor = true
-		case n == wire.PseudoVMwareCursor:
+		case wire.PseudoVMwareCursor:
 			v.can.vmwareCursor = true
-		case n == wire.PseudoFence:
+		case wire.PseudoFence:
 			v.can.fence = true
-		case n == wire.PseudoContinuousUpdates:
+		case wire.PseudoContinuousUpdates:
 			v.can.continuousUpdates = true
-		case n == wire.PseudoQEMUExtendedKeyEvent:
+		case wire.PseudoQEMUExtendedKeyEvent:
 			v.can.extendedKeys = true
-		case n == wire.PseudoQEMULEDState:
+		case wire.PseudoQEMULEDState:
 			v.can.leds = true
-		case n >= wire.PseudoQualityLevel0 && n <= wire.PseudoQualityLevel9:
-			p.Quality = int8(n - wire.PseudoQualityLevel0)
-		case n >= wire.PseudoCompressLevel0 && n <= wire.PseudoCompressLevel9:
-			p.Compression = int8(n - wire.PseudoCompressLevel0)
 		}
 	}
-	v.params = p
 	e.overlay(v, !v.can.cursor && !v.can.vmwareCursor)
 	switch {
 	case v.can.extendedDesktopSize && !had.extendedDesktopSize:
@@ -449,7 +448,23 @@ func (v *viewer) resized(size image.Point) {
 
 // sendable reports whether the viewer can be sent a frame now.
 func (v *viewer) sendable(now time.Time) bool {
-	return !v.busy && v.init == nil && (v.requested || v.continuous && !v.pace.congested(now))
+	ok, _ := v.ready(now)
+	return ok
+}
+
+// ready is sendable, and says from when on a viewer can be sent a frame that
+// waits for nothing but time; zero is when something happens.
+func (v *viewer) ready(now time.Time) (ok bool, at time.Time) {
+	switch {
+	case v.busy || v.init != nil:
+		return false, time.Time{}
+	case v.requested:
+		return true, time.Time{}
+	case v.continuous:
+		return v.pace.ready(now)
+	default:
+		return false, time.Time{}
+	}
 }
 
 // wants is the part of the picture that the viewer may be sent now.
@@ -489,7 +504,11 @@ func (v *viewer) wantsCursor(e *engine) bool {
 // changed brings the viewer's state up to date with what a look at the source
 // found: the moves, then the changed pixels.
 func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now time.Time) {
-	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && v.sendable(now) && v.size == e.size
+	ready := v.sendable(now)
+	if !ready && (v.busy || v.continuous) {
+		e.s.stats.skipped.Add(1)
+	}
+	copies := v.can.copyRect && !v.overlaid && !v.sizeStale && ready && v.size == e.size
 	var wants *pixel.Region
 	if copies && len(moves) > 0 {
 		wants = v.wants()
@@ -497,6 +516,7 @@ func (v *viewer) changed(e *engine, moves []move, changed *pixel.Region, now tim
 	for _, m := range moves {
 		if copies && wants.Contains(m.rect) {
 			m.stale(&v.dirty)
+			m.stale(&v.lossy)
 			v.moves = append(v.moves, m)
 			continue
 		}

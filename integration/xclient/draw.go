@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 
 	"github.com/jezek/xgb/xproto"
+
+	"github.com/ironglass/ironglass/rfb/rfbtest/golden"
 )
 
 // draw makes the picture of the seed at the window's present size: flat areas,
@@ -12,20 +14,12 @@ import (
 // places that no grid of tiles shares. It goes into a pixmap first and from
 // there to the window in one piece.
 func (w *window) draw(seed uint64) error {
-	if w.backing != 0 {
-		xproto.FreePixmap(w.conn, w.backing)
-	}
-	backing, err := xproto.NewPixmapId(w.conn)
+	on, err := w.newBacking()
 	if err != nil {
 		return err
 	}
-	w.backing = backing
-	if err := xproto.CreatePixmapChecked(w.conn, w.screen.RootDepth, backing, xproto.Drawable(w.screen.Root), w.width, w.height).Check(); err != nil {
-		return fmt.Errorf("creating a pixmap: %w", err)
-	}
 	random := rand.New(rand.NewPCG(seed, 1))
 	width, height := int(w.width), int(w.height)
-	on := xproto.Drawable(backing)
 
 	w.colour(random.Uint32() & 0xffffff)
 	xproto.PolyFillRectangle(w.conn, on, w.gc, []xproto.Rectangle{{Width: w.width, Height: w.height}})
@@ -65,6 +59,36 @@ func (w *window) draw(seed uint64) error {
 		w.colour(random.Uint32()&0xffffff | 1)
 		xproto.PolyPoint(w.conn, xproto.CoordModeOrigin, on, w.gc, []xproto.Point{corner})
 	}
+	xproto.CopyArea(w.conn, on, xproto.Drawable(w.id), w.gc, 0, 0, 0, 0, w.width, w.height)
+	return nil
+}
+
+// newBacking replaces the pixmap that holds the picture.
+func (w *window) newBacking() (xproto.Drawable, error) {
+	if w.backing != 0 {
+		xproto.FreePixmap(w.conn, w.backing)
+	}
+	backing, err := xproto.NewPixmapId(w.conn)
+	if err != nil {
+		return 0, err
+	}
+	w.backing = backing
+	if err := xproto.CreatePixmapChecked(w.conn, w.screen.RootDepth, backing, xproto.Drawable(w.screen.Root), w.width, w.height).Check(); err != nil {
+		return 0, fmt.Errorf("creating a pixmap: %w", err)
+	}
+	return xproto.Drawable(backing), nil
+}
+
+// golden shows picture n of those that the encoders are measured with.
+func (w *window) golden(n uint64) error {
+	on, err := w.newBacking()
+	if err != nil {
+		return err
+	}
+	width, height := int(w.width), int(w.height)
+	all := golden.All(width, height)
+	f := all[n%uint64(len(all))].Frame
+	w.put(on, 0, 0, width, height, f.Pixel)
 	xproto.CopyArea(w.conn, on, xproto.Drawable(w.id), w.gc, 0, 0, 0, 0, w.width, w.height)
 	return nil
 }

@@ -203,6 +203,8 @@ func (w *window) obey() error {
 	switch words[0] {
 	case "draw":
 		err = w.draw(n)
+	case "golden":
+		err = w.golden(n)
 	case "scroll":
 		w.scroll(n)
 	case "bustle":

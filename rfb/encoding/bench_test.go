@@ -12,7 +12,7 @@ import (
 )
 
 // browser is how noVNC asks: RGBX, compression 2.
-func browser(n wire.Encoding) Params { return Params{n, formats[1], -1, 2} }
+func browser(n wire.Encoding) Params { return Params{n, formats[1], -1, 0, 2} }
 
 // encodeCells encodes a frame as a server does, cell by cell, and returns the
 // size on the wire with headers.
@@ -98,10 +98,13 @@ func BenchmarkDecode(b *testing.B) {
 				b.SetBytes(int64(4 * dst.Width * dst.Height))
 				b.ReportAllocs()
 				for b.Loop() {
-					d, rd := e.NewDecoder(), wire.NewReader(bytes.NewReader(sent), 65536)
+					decoders, rd := map[wire.Encoding]Decoder{}, wire.NewReader(bytes.NewReader(sent), 65536)
 					for range pieces {
 						h := wire.ReadRectangleHeader(rd)
-						if err := d.Decode(rd, dst, h.Rect, p.Format); err != nil {
+						if decoders[h.Encoding] == nil {
+							decoders[h.Encoding] = ByNumber(h.Encoding).NewDecoder()
+						}
+						if err := decoders[h.Encoding].Decode(rd, dst, h.Rect, p.Format); err != nil {
 							b.Fatal(err)
 						}
 					}

@@ -14,21 +14,6 @@ import (
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
-// Params is all that an encoder's output depends on besides the pixels. It is
-// comparable: viewers with equal Params share what is encoded.
-type Params struct {
-	// Encoding is the row of the table.
-	Encoding wire.Encoding
-	// Format is the viewer's pixel format.
-	Format pixel.PixelFormat
-	// Quality is the JPEG quality level 0 to 9 that the viewer allows
-	// (rfbproto 7.8.1); negative where everything must stay lossless.
-	Quality int8
-	// Compression is the level 0 to 9 that the viewer asks for (rfbproto
-	// 7.8.7); negative is the encoder's own choice.
-	Compression int8
-}
-
 // Piece is one encoded rectangle. It is shared between viewers and must not
 // change.
 type Piece struct {
@@ -41,6 +26,9 @@ type Piece struct {
 	// sync flush, to be spliced into the viewer's one zlib stream of this
 	// encoding (RFC 1950 and 1951).
 	Deflate bool
+	// Lossy says that the viewer's pixels inside Rect may differ afterwards
+	// from the frame's in its format.
+	Lossy bool
 }
 
 // Decoder turns rectangles of one encoding on one connection into pixels. It
@@ -60,10 +48,13 @@ type Encoding struct {
 	// Rank orders what a Client asks for, the best first (lowest); a server
 	// follows the viewer's order.
 	Rank int
-	// Encode appends to out pieces that together are the pixels of r. It is a
-	// pure function of the frame inside r and of p, whose Format is valid,
-	// and safe for concurrent use. nil where an encoding is not made from a
-	// frame alone (CopyRect).
+	// Lossy says that the encoding cannot be exact. Such a row is never the
+	// main one of a viewer.
+	Lossy bool
+	// Encode appends to out pieces that together are the pixels of r, exact
+	// unless the row is Lossy. It is a pure function of the frame inside r and
+	// of p, whose Format is valid, and safe for concurrent use. nil where an
+	// encoding is not made from a frame alone (CopyRect) or not made at all.
 	Encode func(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece
 	// NewDecoder returns a decoder for a new connection.
 	NewDecoder func() Decoder

@@ -23,7 +23,7 @@ func fuzzDecoder(f *testing.F, n wire.Encoding) {
 			} else {
 				var streams Streams
 				for range 2 {
-					for _, p := range e.Encode(nil, src, src.Rect(), Params{n, pf, -1, 2}) {
+					for _, p := range e.Encode(nil, src, src.Rect(), Params{n, pf, -1, 0, 2}) {
 						data = append(data, append(streams.AppendHeader(nil, &p), p.Data...)[12:]...)
 					}
 				}
@@ -101,7 +101,7 @@ func FuzzRoundTrip(f *testing.F) {
 		want := through(src, pf)
 		for _, e := range encoders() {
 			v := newViewer(src.Width, src.Height, pf)
-			if err := v.show(e.Encode(nil, src, src.Rect(), Params{e.Number, pf, -1, 1})); err != nil {
+			if err := v.show(e.Encode(nil, src, src.Rect(), Params{e.Number, pf, -1, 0, 1})); err != nil {
 				t.Fatalf("%s: %v", e.Name, err)
 			}
 			if d := firstDifference(v.frame, want); d != "" {

@@ -73,7 +73,7 @@ func (h *hextileEncoder) append(b []byte, src *pixel.Frame, r image.Rectangle) [
 	start := len(b)
 	b = append(b, 0)
 	var mask byte
-	back := h.mostFrequent(index)
+	back := mostFrequent(index, h.pal.n) // the background
 	if c := h.pal.colours[back]; !h.haveBack || h.back != c {
 		mask |= hextileBackground
 		b = h.conv.AppendPixel(b, c)
@@ -102,29 +102,10 @@ func (h *hextileEncoder) append(b []byte, src *pixel.Frame, r image.Rectangle) [
 	return b
 }
 
-// mostFrequent returns the number of the commonest colour, the background.
-func (h *hextileEncoder) mostFrequent(index []byte) byte {
-	var count [hextileColours]int
-	for _, i := range index {
-		count[i]++
-	}
-	best := 0
-	for i, n := range count[:h.pal.n] {
-		if n > count[best] {
-			best = i
-		}
-	}
-	return byte(best)
-}
-
 // appendRaw appends the tile as pixels. After it no colour carries over.
 func (h *hextileEncoder) appendRaw(b []byte, src *pixel.Frame, r image.Rectangle) []byte {
 	h.haveBack, h.haveFore = false, false
-	b = append(b, hextileRaw)
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		b = h.conv.AppendRow(b, src.Row(y, r.Min.X, r.Max.X))
-	}
-	return b
+	return appendRect(append(b, hextileRaw), src, r, h.conv)
 }
 
 // appendSubrects appends the number of rectangles and the rectangles that
@@ -155,53 +136,6 @@ func (h *hextileEncoder) appendSubrects(b, index []byte, w int, back byte, limit
 	}
 	b[at] = byte(n) // at most 255: each has a pixel, and the background has one
 	return b, true
-}
-
-// growRect finds the larger of the rectangles of one colour with the upper
-// left corner (x, y) that grow along the row first and along the column first,
-// and makes it background.
-func growRect(index []byte, w, height, x, y int, back byte) (rw, rh int) {
-	c := index[y*w+x]
-	row := func(y, n int) bool {
-		for _, i := range index[y*w+x : y*w+x+n] {
-			if i != c {
-				return false
-			}
-		}
-		return true
-	}
-	column := func(x, n int) bool {
-		for k := range n {
-			if index[(y+k)*w+x] != c {
-				return false
-			}
-		}
-		return true
-	}
-	w1, h1 := 1, 1
-	for x+w1 < w && index[y*w+x+w1] == c {
-		w1++
-	}
-	for y+h1 < height && row(y+h1, w1) {
-		h1++
-	}
-	w2, h2 := 1, 1
-	for y+h2 < height && index[(y+h2)*w+x] == c {
-		h2++
-	}
-	for x+w2 < w && column(x+w2, h2) {
-		w2++
-	}
-	if w2*h2 > w1*h1 {
-		w1, h1 = w2, h2
-	}
-	for k := range h1 {
-		o := (y+k)*w + x
-		for i := range index[o : o+w1] {
-			index[o+i] = back
-		}
-	}
-	return w1, h1
 }
 
 type hextileDecoder struct {

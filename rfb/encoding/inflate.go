@@ -72,6 +72,24 @@ func (z *inflater) Read(p []byte) (int, error) {
 	return z.fl.Read(p)
 }
 
+// rows reads the present chunk, named what in errors, as rows of len(row)
+// bytes into row, calls use after each of the n, and ends the chunk. Errors
+// are those of rd, use's among them.
+func (z *inflater) rows(rd *wire.Reader, what string, row []byte, n int, use func(y int)) {
+	for y := 0; y < n && rd.Err() == nil; y++ {
+		if _, err := io.ReadFull(z, row); err != nil {
+			_ = z.fail(rd, what, err)
+			return
+		}
+		use(y)
+	}
+	if rd.Err() == nil {
+		if err := z.end(); err != nil {
+			_ = z.fail(rd, what, err)
+		}
+	}
+}
+
 // begin reads the two bytes CMF and FLG (RFC 1950, 2.2) and gets ready for
 // the blocks after them.
 func (z *inflater) begin() error {

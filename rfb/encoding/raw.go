@@ -20,11 +20,22 @@ func encodeRaw(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Pie
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	conv := s.convs.get(p.Format, pixel.NewConverter)
+	return append(out, rawPiece(src, r, conv))
+}
+
+// rawPiece is r as pixels, which every viewer takes whatever it asks for: for
+// encoders whose own form would be longer.
+func rawPiece(src *pixel.Frame, r image.Rectangle, conv *pixel.Converter) Piece {
 	data := make([]byte, 0, r.Dx()*r.Dy()*conv.Size())
+	return Piece{Rect: r, Encoding: wire.EncodingRaw, Data: appendRect(data, src, r, conv)}
+}
+
+// appendRect appends the pixels of r, row after row.
+func appendRect(b []byte, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter) []byte {
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		data = conv.AppendRow(data, src.Row(y, r.Min.X, r.Max.X))
+		b = conv.AppendRow(b, src.Row(y, r.Min.X, r.Max.X))
 	}
-	return append(out, Piece{Rect: r, Encoding: wire.EncodingRaw, Data: data})
+	return b
 }
 
 type rawDecoder struct {

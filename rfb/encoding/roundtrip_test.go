@@ -185,7 +185,7 @@ func TestRoundTrip(t *testing.T) {
 							continue
 						}
 						v := newViewer(g.Frame.Width, g.Frame.Height, pf)
-						pieces := e.Encode(nil, g.Frame, g.Frame.Rect(), Params{e.Number, pf, -1, level})
+						pieces := e.Encode(nil, g.Frame, g.Frame.Rect(), Params{e.Number, pf, -1, 0, level})
 						cover(t, pieces, g.Frame.Rect())
 						if err := v.show(pieces); err != nil {
 							t.Fatalf("%s, %v, level %d: %v", g.Name, pf, level, err)
@@ -209,7 +209,7 @@ func TestPartOfAFrame(t *testing.T) {
 		for range 40 {
 			x, y := rnd.IntN(600), rnd.IntN(440)
 			r := image.Rect(x, y, x+1+rnd.IntN(640-x), y+1+rnd.IntN(480-y))
-			p := Params{e.Number, formats[1], -1, 2}
+			p := Params{e.Number, formats[1], -1, 0, 2}
 			pieces := e.Encode(nil, src, r, p)
 			cover(t, pieces, r)
 
@@ -246,7 +246,7 @@ func TestLargeFrames(t *testing.T) {
 		src.Fill(image.Rect(0, 0, s.X/2, s.Y), 0x336699)
 		for _, e := range encoders() {
 			v := newViewer(s.X, s.Y, formats[1])
-			pieces := e.Encode(nil, src, src.Rect(), Params{e.Number, formats[1], -1, 2})
+			pieces := e.Encode(nil, src, src.Rect(), Params{e.Number, formats[1], -1, 0, 2})
 			cover(t, pieces, src.Rect())
 			if err := v.show(pieces); err != nil {
 				t.Fatalf("%s %v: %v", e.Name, s, err)
@@ -280,13 +280,13 @@ func TestPiecesAreShared(t *testing.T) {
 			pieces = []Piece{CopyRect(r, from)}
 		} else {
 			src.Fill(r.Inset(20), rnd.Uint32()&pixel.Mask)
-			pieces = e.Encode(nil, src, r, Params{e.Number, f, -1, 2})
+			pieces = e.Encode(nil, src, r, Params{e.Number, f, -1, 0, 2})
 		}
 		for k, v := range viewers {
 			if joins := k * 100; i < joins {
 				continue
 			} else if i == joins {
-				whole := e.Encode(nil, src, src.Rect(), Params{e.Number, f, -1, 2})
+				whole := e.Encode(nil, src, src.Rect(), Params{e.Number, f, -1, 0, 2})
 				if err := v.show(whole); err != nil {
 					t.Fatalf("viewer %d joining: %v", k, err)
 				}
@@ -309,7 +309,7 @@ func TestEncodeConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, e := range encoders() {
 		for _, f := range formats {
-			p := Params{e.Number, f, -1, 2}
+			p := Params{e.Number, f, -1, 0, 2}
 			want := e.Encode(nil, src, src.Rect(), p)
 			for range 3 {
 				wg.Go(func() {
@@ -336,10 +336,10 @@ func TestTruncation(t *testing.T) {
 	for _, e := range encoders() {
 		for _, src := range srcs {
 			for _, f := range []pixel.PixelFormat{formats[1], formats[9], formats[13]} {
-				for _, p := range e.Encode(nil, src, src.Rect(), Params{e.Number, f, -1, 2}) {
+				for _, p := range e.Encode(nil, src, src.Rect(), Params{e.Number, f, -1, 0, 2}) {
 					full := append(new(Streams).AppendHeader(nil, &p), p.Data...)[12:]
 					for n := range full {
-						d, dst := e.NewDecoder(), pixel.NewFrame(src.Width, src.Height)
+						d, dst := ByNumber(p.Encoding).NewDecoder(), pixel.NewFrame(src.Width, src.Height)
 						err := d.Decode(wire.NewReader(bytes.NewReader(full[:n]), 64), dst, p.Rect, f)
 						if !errors.Is(err, io.ErrUnexpectedEOF) {
 							t.Fatalf("%s %dx%d cut to %d of %d bytes: %v", e.Name, src.Width, src.Height, n, len(full), err)

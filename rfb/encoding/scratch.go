@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -18,7 +19,11 @@ type scratch struct {
 	index []byte   // one byte per pixel
 	plain []byte   // what is to be compressed
 	out   []byte   // what a piece will hold
+	more  []byte   // a second form of plain
 	zrle  zrleTile // the present tile
+
+	mosaic mosaic
+	rects  []part
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -63,8 +68,17 @@ func (l *levels) of(compression int8) int {
 	return l[min(compression, 9)]
 }
 
-// deflaters has idle compressors by level: each holds about a megabyte.
-var deflaters [10]sync.Pool
+// huffman is the level that looks for nothing that repeats and only gives
+// frequent bytes short codes: what noise in a picture leaves to be gained.
+const huffman = flate.HuffmanOnly
+
+// noisy reports whether what a filter of pictures has left is noise, in which
+// a search for repeats finds nothing: few expectations came true.
+func noisy(filtered []byte) bool { return bytes.Count(filtered, []byte{0}) < len(filtered)/4 }
+
+// deflaters has idle compressors by level, the first that of huffman: each
+// holds about a megabyte.
+var deflaters [10 - huffman]sync.Pool
 
 // deflater is a compressor that appends to a slice.
 type deflater struct {
@@ -82,7 +96,7 @@ func (d *deflater) Write(p []byte) (int, error) {
 // them and end with a sync flush (RFC 1951, 3.2.4: an empty stored block), so
 // that a viewer has everything and the stream can go on.
 func deflate(b, data []byte, level int) []byte {
-	d, ok := deflaters[level].Get().(*deflater)
+	d, ok := deflaters[level-huffman].Get().(*deflater)
 	if !ok {
 		d = new(deflater)
 		d.fw, _ = flate.NewWriter(d, level) // fails for an unknown level only
@@ -93,6 +107,6 @@ func deflate(b, data []byte, level int) []byte {
 	_, _ = d.fw.Write(data)
 	_ = d.fw.Flush()
 	b, d.out = d.out, nil
-	deflaters[level].Put(d)
+	deflaters[level-huffman].Put(d)
 	return b
 }

@@ -29,6 +29,7 @@ const (
 	tightFilter       = 0x40
 	tightFill         = 0x80
 	tightJPEG         = 0x90
+	tightPNG          = 0xa0 // in TightPNG alone
 )
 
 // Filters of basic compression.
@@ -115,19 +116,54 @@ func tightColours(area, size int) int {
 	return min(256, max(2, area/8))
 }
 
+// tightGradientLevel is the level that a viewer must ask for to be sent the
+// gradient filter: it halves pictures and takes ten times as long as sending
+// them as they are. Viewers that name no level may be simple ones that know
+// no filter but the palette.
+const tightGradientLevel = 2
+
 // tightPixels appends r as pixels. All that has too many colours for a palette
 // comes here.
 func tightPixels(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter, p Params) {
-	s.plain = s.plain[:0]
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		s.plain = conv.AppendRow(s.plain, src.Row(y, r.Min.X, r.Max.X))
+	level := tightPixelLevels.of(p.Compression)
+	if p.Compression < tightGradientLevel || conv.Size() != 3 || r.Dx()*r.Dy() < tightMinToCompress {
+		s.plain = appendRect(s.plain[:0], src, r, conv)
+		tightCopied(s, level)
+		return
 	}
+	s.more = appendGradient(s.more[:0], src, r)
+	if noisy(s.more) {
+		tightFiltered(s, huffman)
+		return
+	}
+	// Where much repeats the pixels themselves may be shorter.
+	at := len(s.out)
+	tightFiltered(s, level)
+	n := len(s.out) - at
+	s.plain = appendRect(s.plain[:0], src, r, conv)
+	tightCopied(s, level)
+	if len(s.out)-at-n < n {
+		s.out = append(s.out[:at], s.out[at+n:]...)
+	} else {
+		s.out = s.out[:at+n]
+	}
+}
+
+// tightCopied appends the pixels s.plain.
+func tightCopied(s *scratch, level int) {
 	control := byte(tightResetStream0)
 	if len(s.plain) < tightMinToCompress {
 		control = 0
 	}
 	s.out = append(s.out, control)
-	tightData(s, s.plain, tightPixelLevels.of(p.Compression))
+	tightData(s, s.plain, level)
+}
+
+// tightFiltered appends the pixels that went through the gradient filter into
+// s.more.
+func tightFiltered(s *scratch, level int) {
+	s.out = append(s.out, tightFilter|tightResetStream0, tightGradient)
+	tightData(s, s.more, level)
 }
 
 // tightData appends data to s.out as basic compression has it: the length of
@@ -137,16 +173,19 @@ func tightData(s *scratch, data []byte, level int) {
 		s.out = append(s.out, data...)
 		return
 	}
-	// The length's own length is known only afterwards: leave room for three
-	// bytes and close the gap.
 	at := len(s.out)
 	s.out = append(s.out, 0, 0, 0, 0x78, 0x9c)
-	s.out = deflate(s.out, data, level)
-	n := len(s.out) - at - 3
-	k := len(appendCompact(s.out[at:at], n))
-	if k < 3 {
-		s.out = append(s.out[:at+k], s.out[at+3:]...)
+	s.out = putCompact(deflate(s.out, data, level), at)
+}
+
+// putCompact puts the length of what follows the three bytes at at there and
+// closes the gap, since the length's own length is known only afterwards.
+func putCompact(b []byte, at int) []byte {
+	k := len(appendCompact(b[at:at], len(b)-at-3))
+	if k == 3 {
+		return b
 	}
+	return append(b[:at+k], b[at+3:]...)
 }
 
 // appendCompact appends a length of at most tightMaxLength as Tight writes

@@ -1,11 +1,8 @@
 package encoding
 
 import (
-	"bytes"
 	"fmt"
 	"image"
-	"image/jpeg"
-	"io"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -14,6 +11,8 @@ import (
 // tightDecoder reads all that Tight may contain: fill, JPEG, and basic
 // compression with any filter, on four streams that may go on or be reset.
 type tightDecoder struct {
+	// png makes it TightPNG, which has PNG in place of basic compression.
+	png     bool
 	streams [4]inflater
 	convs   converters
 	row     []byte
@@ -39,8 +38,10 @@ func (d *tightDecoder) Decode(rd *wire.Reader, dst *pixel.Frame, r image.Rectang
 		rd.Bytes("fill colour", p)
 		dst.Fill(r, conv.ReadPixel(p))
 	case kind == tightJPEG:
-		d.jpeg(rd, dst, r)
-	case kind&0x80 == 0:
+		d.picture(rd, dst, r, "JPEG", decodeJPEG)
+	case kind == tightPNG && d.png:
+		d.picture(rd, dst, r, "PNG", decodePNG)
+	case kind&0x80 == 0 && !d.png:
 		d.basic(rd, dst, r, f, conv, control)
 	default:
 		_ = rd.Failf("Tight compression-control 0x%02x is not defined", control)
@@ -63,7 +64,7 @@ func (d *tightDecoder) basic(rd *wire.Reader, dst *pixel.Frame, r image.Rectangl
 			_ = rd.Failf("Tight gradient filter is not allowed with 8 bits per pixel")
 			return
 		}
-		use = d.gradient(r.Dx(), f, conv)
+		use = d.gradient(r.Dx(), conv)
 	case tightPalette:
 		n := int(rd.U8("number of colours")) + 1
 		for i := range d.palette[:n] {
@@ -100,25 +101,18 @@ func (d *tightDecoder) basic(rd *wire.Reader, dst *pixel.Frame, r image.Rectangl
 // with each row of the rectangle.
 func (d *tightDecoder) rows(rd *wire.Reader, dst *pixel.Frame, r image.Rectangle, size int, z *inflater, use func(row []uint32, y int)) {
 	d.row = sized(d.row, size)
-	compressed := size*r.Dy() >= tightMinToCompress
-	if compressed {
+	paint := func(y int) { use(dst.Row(r.Min.Y+y, r.Min.X, r.Max.X), y) }
+	if size*r.Dy() >= tightMinToCompress {
 		z.chunk(rd, int64(readCompact(rd)))
+		z.rows(rd, "Tight data", d.row, r.Dy(), paint)
+		return
 	}
-	for y := r.Min.Y; y < r.Max.Y && rd.Err() == nil; y++ {
-		if !compressed {
-			rd.Bytes("Tight pixels", d.row)
-		} else if _, err := io.ReadFull(z, d.row); err != nil {
-			_ = z.fail(rd, "Tight data", err)
+	for y := range r.Dy() {
+		rd.Bytes("Tight pixels", d.row)
+		if rd.Err() != nil {
 			return
 		}
-		if rd.Err() == nil {
-			use(dst.Row(y, r.Min.X, r.Max.X), y)
-		}
-	}
-	if compressed && rd.Err() == nil {
-		if err := z.end(); err != nil {
-			_ = z.fail(rd, "Tight data", err)
-		}
+		paint(y)
 	}
 }
 
@@ -150,7 +144,7 @@ func unpackBits(row []uint32, b []byte, zero, one uint32) {
 // gradient returns what undoes the gradient filter for rows of that width:
 // each component was sent as its difference from left plus above minus above
 // left, cut to what a component can be.
-func (d *tightDecoder) gradient(width int, f pixel.PixelFormat, conv *pixel.Converter) func([]uint32, int) {
+func (d *tightDecoder) gradient(width int, conv *pixel.Converter) func([]uint32, int) {
 	n := 3 * (width + 1) // with one pixel of black to the left
 	if cap(d.above) < n {
 		d.above, d.here = make([]uint16, n), make([]uint16, n)
@@ -158,8 +152,11 @@ func (d *tightDecoder) gradient(width int, f pixel.PixelFormat, conv *pixel.Conv
 	d.above, d.here = d.above[:n], d.here[:n]
 	clear(d.above)
 	clear(d.here[:3])
-	split := conv.Components()
 	size := conv.Size()
+	if size == 3 {
+		return d.gradientBytes
+	}
+	split := conv.Components()
 	return func(row []uint32, _ int) {
 		for x := range row {
 			diff := split.Split(d.row[x*size:])
@@ -176,32 +173,43 @@ func (d *tightDecoder) gradient(width int, f pixel.PixelFormat, conv *pixel.Conv
 	}
 }
 
-// jpeg decodes JPEG compression: a length and a whole JFIF picture of the
-// rectangle's size.
-func (d *tightDecoder) jpeg(rd *wire.Reader, dst *pixel.Frame, r image.Rectangle) {
-	data := rd.Chunk("JPEG data", uint32(readCompact(rd)), tightMaxLength)
+// gradientBytes is what gradient returns for pixels of the bytes red, green
+// and blue.
+func (d *tightDecoder) gradientBytes(row []uint32, _ int) {
+	above, here, diff := d.above, d.here[:len(d.above)], d.row
+	for x := range row {
+		at := 3 * (x + 1)
+		if at+3 > len(above) || len(diff) < 3 {
+			break
+		}
+		l, a, c, h := here[at-3:at], above[at:at+3], above[at-3:at], here[at:at+3]
+		r := diff[0] + expected(int(l[0])+int(a[0])-int(c[0]))
+		g := diff[1] + expected(int(l[1])+int(a[1])-int(c[1]))
+		b := diff[2] + expected(int(l[2])+int(a[2])-int(c[2]))
+		h[0], h[1], h[2] = uint16(r), uint16(g), uint16(b)
+		row[x] = uint32(r)<<16 | uint32(g)<<8 | uint32(b)
+		diff = diff[3:]
+	}
+	d.above, d.here = d.here, d.above
+}
+
+// picture decodes JPEG or PNG compression: a length and a whole picture of
+// the rectangle's size.
+func (d *tightDecoder) picture(rd *wire.Reader, dst *pixel.Frame, r image.Rectangle, kind string, decode func(*pixel.Frame, image.Rectangle, []byte) error) {
+	data := rd.Chunk(kind+" data", uint32(readCompact(rd)), tightMaxLength)
 	if rd.Err() != nil {
 		return
 	}
-	if err := decodeJPEG(dst, r, data); err != nil {
-		_ = rd.Failf("Tight %v", err)
+	if err := decode(dst, r, data); err != nil {
+		_ = rd.Failf("Tight %s: %v", kind, err)
 	}
 }
 
-// decodeJPEG paints a JPEG picture that must have the size of r.
-func decodeJPEG(dst *pixel.Frame, r image.Rectangle, data []byte) error {
-	// The size first: a decoder takes memory for what the header claims.
-	cfg, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("JPEG: %w", err)
+// sameSize is the error of a picture that has not the size of r; nil where it
+// has. It comes first, since a decoder takes memory for what a header claims.
+func sameSize(cfg image.Config, err error, r image.Rectangle) error {
+	if err == nil && (cfg.Width != r.Dx() || cfg.Height != r.Dy()) {
+		err = fmt.Errorf("the picture is %dx%d in a rectangle of %dx%d", cfg.Width, cfg.Height, r.Dx(), r.Dy())
 	}
-	if cfg.Width != r.Dx() || cfg.Height != r.Dy() {
-		return fmt.Errorf("JPEG picture is %dx%d in a rectangle of %dx%d", cfg.Width, cfg.Height, r.Dx(), r.Dy())
-	}
-	m, err := jpeg.Decode(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("JPEG: %w", err)
-	}
-	dst.Draw(r, m)
-	return nil
+	return err
 }

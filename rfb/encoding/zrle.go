@@ -84,7 +84,7 @@ func (t *zrleTile) append(b []byte, pal *palette, src *pixel.Frame, r image.Rect
 	best := min(area*size, plain)
 	if !few {
 		if best < plain {
-			return appendRawTile(append(b, zrleRaw), src, r, conv)
+			return appendRect(append(b, zrleRaw), src, r, conv)
 		}
 		return t.appendPlainRLE(append(b, zrlePlainRLE), conv)
 	}
@@ -107,7 +107,7 @@ func (t *zrleTile) append(b []byte, pal *palette, src *pixel.Frame, r image.Rect
 	case plain:
 		return t.appendPlainRLE(append(b, zrlePlainRLE), conv)
 	default:
-		return appendRawTile(append(b, zrleRaw), src, r, conv)
+		return appendRect(append(b, zrleRaw), src, r, conv)
 	}
 }
 
@@ -171,13 +171,6 @@ func zrleBits(colours int) int {
 	default:
 		return 4
 	}
-}
-
-func appendRawTile(b []byte, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter) []byte {
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		b = conv.AppendRow(b, src.Row(y, r.Min.X, r.Max.X))
-	}
-	return b
 }
 
 // appendLength appends a run's length as bytes whose sum plus one it is, all

@@ -24,6 +24,9 @@ type Converter struct {
 	format PixelFormat
 	drop   uint8
 	tables *tables
+	// Both are nil where the machine has no instructions for them.
+	vpack   *packVectors
+	vunpack *unpackVectors
 }
 
 // kind is how a Converter computes; the first that applies is the fastest.
@@ -125,8 +128,17 @@ func newConverter(f PixelFormat, size int, drop uint8) *Converter {
 		case [3]uint8{0, 8, 16}:
 			c.kind = kindSwap
 		}
-		return c
+	} else {
+		c.makeTables()
 	}
+	if hasVectors {
+		c.vpack, c.vunpack = newPackVectors(c), newUnpackVectors(c)
+	}
+	return c
+}
+
+func (c *Converter) makeTables() {
+	f := &c.format
 	c.tables = &tables{comps: f.components(), few: f.RedMax < 256 && f.GreenMax < 256 && f.BlueMax < 256}
 	for i, comp := range c.tables.comps {
 		for v := range 256 {
@@ -136,7 +148,6 @@ func newConverter(f PixelFormat, size int, drop uint8) *Converter {
 			c.tables.in[i][v] = comp.scale(uint32(v))
 		}
 	}
-	return c
 }
 
 // wholeBytes reports whether each component is one byte on the wire, and
@@ -228,8 +239,15 @@ func (c *Converter) pixel(w uint32) uint32 {
 func (t *tables) pixel(v uint32) uint32 {
 	r, g, b := &t.comps[0], &t.comps[1], &t.comps[2]
 	if t.few {
-		return t.in[0][uint8(v>>r.shift&r.max)] | t.in[1][uint8(v>>g.shift&g.max)] | t.in[2][uint8(v>>b.shift&b.max)]
+		return t.in[0][uint8(v>>(r.shift&31)&r.max)] | t.in[1][uint8(v>>(g.shift&31)&g.max)] |
+			t.in[2][uint8(v>>(b.shift&31)&b.max)]
 	}
+	return t.scale(v)
+}
+
+// scale is pixel where components have too many values for a table.
+func (t *tables) scale(v uint32) uint32 {
+	r, g, b := &t.comps[0], &t.comps[1], &t.comps[2]
 	return r.scale(v>>r.shift&r.max) | g.scale(v>>g.shift&g.max) | b.scale(v>>b.shift&b.max)
 }
 

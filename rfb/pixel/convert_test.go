@@ -270,35 +270,3 @@ func FuzzConverter(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkConverter(b *testing.B) {
-	row := noise(rand.New(rand.NewPCG(1, 1)), 1280, 1).Pix
-	for _, c := range []struct {
-		name string
-		conv *Converter
-	}{
-		{"BGRX", NewConverter(RGB888)},
-		{"RGBX", NewConverter(testFormats[1])},
-		{"RGBX big-endian", NewConverter(testFormats[3])},
-		{"565", NewConverter(trueColour(16, 16, false, 31, 63, 31, 11, 5, 0))},
-		{"BGR233", NewConverter(trueColour(8, 8, false, 7, 7, 3, 0, 3, 6))},
-		{"CPIXEL BGRX", NewCPixelConverter(RGB888)},
-		{"TPIXEL", NewTPixelConverter(RGB888)},
-	} {
-		wire := c.conv.AppendRow(nil, row)
-		b.Run(c.name+" out", func(b *testing.B) {
-			b.SetBytes(int64(4 * len(row)))
-			var buf []byte
-			for b.Loop() {
-				buf = c.conv.AppendRow(buf[:0], row)
-			}
-		})
-		b.Run(c.name+" in", func(b *testing.B) {
-			b.SetBytes(int64(4 * len(row)))
-			dst := make([]uint32, len(row))
-			for b.Loop() {
-				c.conv.ReadRow(dst, wire)
-			}
-		})
-	}
-}

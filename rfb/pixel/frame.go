@@ -72,11 +72,8 @@ func (f *Frame) Equal(g *Frame) bool {
 		return false
 	}
 	for y := range f.Height {
-		a, b := f.Row(y, 0, f.Width), g.Row(y, 0, g.Width)
-		for x := range a {
-			if (a[x]^b[x])&Mask != 0 {
-				return false
-			}
+		if firstDiff(f.Row(y, 0, f.Width), g.Row(y, 0, g.Width)) < f.Width {
+			return false
 		}
 	}
 	return true
@@ -113,10 +110,7 @@ func (f *Frame) RGBA() *image.RGBA {
 func Copy(dst, src *Frame, r image.Rectangle) {
 	r = r.Intersect(dst.Rect()).Intersect(src.Rect())
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		d, s := dst.Row(y, r.Min.X, r.Max.X), src.Row(y, r.Min.X, r.Max.X)
-		for x, p := range s {
-			d[x] = p & Mask
-		}
+		copyMasked(dst.Row(y, r.Min.X, r.Max.X), src.Row(y, r.Min.X, r.Max.X))
 	}
 }
 

@@ -32,8 +32,8 @@ func Same(a, b []uint32) bool {
 // firstDiff returns the index of the first pixel whose colour differs between
 // a and b, which are equally long, or their length.
 func firstDiff(a, b []uint32) int {
-	n, i := len(a), 0
-	x, y := bytesOf(a), bytesOf(b)
+	i := sameBlocks(a, b)
+	x, y := bytesOf(a[i:]), bytesOf(b[i:])
 	for len(x) >= 64 && len(y) >= 64 {
 		d := (load(x, 0) ^ load(y, 0)) | (load(x, 8) ^ load(y, 8)) |
 			(load(x, 16) ^ load(y, 16)) | (load(x, 24) ^ load(y, 24)) |
@@ -45,7 +45,7 @@ func firstDiff(a, b []uint32) int {
 		x, y = x[64:], y[64:]
 		i += 16
 	}
-	for i < n && (a[i]^b[i])&Mask == 0 {
+	for i < len(a) && (a[i]^b[i])&Mask == 0 {
 		i++
 	}
 	return i
@@ -62,6 +62,8 @@ func lastDiff(a, b []uint32) int {
 
 // copyMasked copies src to dst, which is as long, with zero pad bytes.
 func copyMasked(dst, src []uint32) {
+	done := maskVectors.unpack(dst, bytesOf(src), 4)
+	dst, src = dst[done:], src[done:]
 	d, s := bytesOf(dst), bytesOf(src)
 	for len(d) >= 32 && len(s) >= 32 {
 		a, b, c, e := load(s, 0), load(s, 8), load(s, 16), load(s, 24)

@@ -111,8 +111,10 @@ func (v *Viewer) ReadMessage() (wire.ServerMessageType, error) {
 	switch t {
 	case wire.TypeFramebufferUpdate:
 		n := wire.ReadFramebufferUpdate(v.rd).Rects
-		for i := 0; i < n && v.rd.Err() == nil; i++ {
-			v.rect()
+		for i := 0; (n == wire.MaxRects || i < n) && v.rd.Err() == nil; i++ {
+			if last := v.rect(); last {
+				break
+			}
 		}
 	case wire.TypeSetColourMapEntries:
 		wire.ReadSetColourMapEntries(v.rd)
@@ -158,14 +160,17 @@ func (v *Viewer) Await(want *pixel.Frame) error {
 	return nil
 }
 
-func (v *Viewer) rect() {
+// rect reads one rectangle and reports whether it was a LastRect.
+func (v *Viewer) rect() (last bool) {
 	h := wire.ReadRectangleHeader(v.rd)
 	if v.rd.Err() != nil {
-		return
+		return false
 	}
 	v.Count[h.Encoding]++
 	var err error
 	switch h.Encoding {
+	case wire.PseudoLastRect:
+		return true
 	case wire.PseudoDesktopSize:
 		v.resize(h.Rect.Dx(), h.Rect.Dy())
 	case wire.PseudoExtendedDesktopSize:
@@ -189,6 +194,7 @@ func (v *Viewer) rect() {
 	if err != nil {
 		v.rd.Fail(err) // looked at by ReadMessage
 	}
+	return false
 }
 
 func (v *Viewer) resize(width, height int) {

@@ -11,6 +11,7 @@ const (
 	EncodingRaw      Encoding = 0
 	EncodingCopyRect Encoding = 1
 	EncodingRRE      Encoding = 2
+	EncodingCoRRE    Encoding = 4
 	EncodingHextile  Encoding = 5
 	EncodingZlib     Encoding = 6
 	EncodingTight    Encoding = 7
@@ -21,6 +22,14 @@ const (
 
 // Pseudo-encodings (rfbproto 7.8).
 const (
+	PseudoSubsampling1X        Encoding = -768 // colours for every pixel
+	PseudoSubsampling4X        Encoding = -767 // for every fourth, and so on
+	PseudoSubsampling2X        Encoding = -766
+	PseudoSubsamplingGray      Encoding = -765
+	PseudoSubsampling8X        Encoding = -764
+	PseudoSubsampling16X       Encoding = -763
+	PseudoFineQualityLevel0    Encoding = -512 // to -412 for level 100
+	PseudoFineQualityLevel100  Encoding = -412
 	PseudoQualityLevel0        Encoding = -32 // to -23 for level 9
 	PseudoQualityLevel9        Encoding = -23
 	PseudoDesktopSize          Encoding = -223
@@ -45,7 +54,7 @@ const (
 )
 
 var encodingNames = map[Encoding]string{
-	EncodingRaw: "Raw", EncodingCopyRect: "CopyRect", EncodingRRE: "RRE",
+	EncodingRaw: "Raw", EncodingCopyRect: "CopyRect", EncodingRRE: "RRE", EncodingCoRRE: "CoRRE",
 	EncodingHextile: "Hextile", EncodingZlib: "Zlib", EncodingTight: "Tight",
 	EncodingZRLE: "ZRLE", EncodingJPEG: "JPEG", EncodingTightPNG: "TightPNG",
 	PseudoDesktopSize: "DesktopSize", PseudoLastRect: "LastRect",

@@ -232,6 +232,9 @@ func collect(x *session.Session) []metric {
 		{name: "ironglass_encodes_total", help: "Rectangles encoded.", counter: true, value: float64(r.EncodeCalls)},
 		{name: "ironglass_encode_seconds_total", help: "Time taken to encode.", counter: true, value: r.EncodeTime.Seconds()},
 		{name: "ironglass_cache_hits_total", help: "Rectangles sent that were already encoded.", counter: true, value: float64(r.CacheHits)},
+		{name: "ironglass_skipped_frames_total", help: "Pictures that viewers on slow paths were not sent, but newer ones.", counter: true, value: float64(r.Skipped)},
+		{name: "ironglass_mended_rectangles_total", help: "Rectangles sent exactly after they had been sent at a loss.", counter: true, value: float64(r.Mended)},
+		{name: "ironglass_frame_bytes", help: "The picture that is kept.", value: float64(r.FrameBytes)},
 		{name: "ironglass_cache_bytes", help: "Encoded rectangles kept for further viewers.", value: float64(r.CacheBytes)},
 	}
 }

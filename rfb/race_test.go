@@ -1,0 +1,5 @@
+//go:build race
+
+package rfb_test
+
+const raceEnabled = true
