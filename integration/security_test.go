@@ -71,25 +71,19 @@ func vncPasswordFile(password string) []byte {
 	return text
 }
 
-// startWith starts the viewer with more in its environment.
-func (v viewer) startWith(t testing.TB, on display, address string, env ...string) *program {
-	t.Helper()
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startProgram(t, append(on.environment(), env...), v.name, append(slices.Clone(v.options), host+"::"+port)...)
-}
-
-func tigerVNC(options ...string) viewer {
-	return viewer{"xtigervncviewer", append([]string{
-		"-AutoSelect=0", "-FullColor=1", "-NoJPEG=1", "-RemoteResize=0", "-Shared=1",
+// secureTigerVNC and secureTightVNC are viewers that show what they are let
+// see exactly.
+func secureTigerVNC(options ...string) viewer {
+	return viewer{program: "xtigervncviewer", options: append([]string{
+		"-AutoSelect=0", "-FullColor=1", "-NoJPEG=1", "-RemoteResize=0", "-Shared=1", "-MenuKey=",
 		"-ReconnectOnError=0", "-AlertOnFatalError=0", "-PreferredEncoding=ZRLE",
 	}, options...)}
 }
 
-func tightVNC(options ...string) viewer {
-	return viewer{"xtightvncviewer", append([]string{"-nojpeg", "-shared", "-truecolour", "-depth", "24", "-encodings", "copyrect hextile"}, options...)}
+func secureTightVNC(options ...string) viewer {
+	return viewer{program: "xtightvncviewer", options: append([]string{
+		"-nojpeg", "-shared", "-truecolour", "-depth", "24", "-encodings", "copyrect hextile",
+	}, options...)}
 }
 
 // TestSecureViewers: viewers of others come in with the right secrets, by each
@@ -105,16 +99,16 @@ func TestSecureViewers(t *testing.T) {
 		viewer viewer
 		env    []string
 	}{
-		"VncAuth":        {append(password, "-security", "vnc"), tigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("vncpasswd")), nil},
-		"X509None":       {append(tls, "-security", "vencrypt,none"), tigerVNC("-SecurityTypes=X509None", "-X509CA="+s.file("ca.pem")), nil},
-		"X509Vnc":        {slices.Concat(tls, password, []string{"-security", "vencrypt"}), tigerVNC("-SecurityTypes=X509Vnc", "-X509CA="+s.file("ca.pem")), login},
-		"X509Plain":      {slices.Concat(tls, password, []string{"-security", "vencrypt,vnc"}), tigerVNC("-SecurityTypes=X509Plain", "-X509CA="+s.file("ca.pem")), login},
-		"its own choice": {slices.Concat(tls, password, []string{"-security", "ra2,vencrypt,tight,vnc"}), tigerVNC("-X509CA=" + s.file("ca.pem")), login},
+		"VncAuth":        {append(password, "-security", "vnc"), secureTigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("vncpasswd")), nil},
+		"X509None":       {append(tls, "-security", "vencrypt,none"), secureTigerVNC("-SecurityTypes=X509None", "-X509CA="+s.file("ca.pem")), nil},
+		"X509Vnc":        {slices.Concat(tls, password, []string{"-security", "vencrypt"}), secureTigerVNC("-SecurityTypes=X509Vnc", "-X509CA="+s.file("ca.pem")), login},
+		"X509Plain":      {slices.Concat(tls, password, []string{"-security", "vencrypt,vnc"}), secureTigerVNC("-SecurityTypes=X509Plain", "-X509CA="+s.file("ca.pem")), login},
+		"its own choice": {slices.Concat(tls, password, []string{"-security", "ra2,vencrypt,tight,vnc"}), secureTigerVNC("-X509CA=" + s.file("ca.pem")), login},
 		// TightVNC's viewer takes Tight where it is offered.
-		"Tight with a password":     {append(password, "-security", "tight"), tightVNC("-passwd", s.file("vncpasswd")), nil},
-		"Tight":                     {[]string{"-security", "tight,none"}, tightVNC(), nil},
-		"VncAuth, TightVNC's":       {append(password, "-security", "vencrypt,vnc", tls[0], tls[1], tls[2], tls[3]), tightVNC("-passwd", s.file("vncpasswd")), nil},
-		"VncAuth in a Tight server": {append(password, "-security", "tight,vnc"), tigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("vncpasswd")), nil},
+		"Tight with a password":     {append(password, "-security", "tight"), secureTightVNC("-passwd", s.file("vncpasswd")), nil},
+		"Tight":                     {[]string{"-security", "tight,none"}, secureTightVNC(), nil},
+		"VncAuth, TightVNC's":       {append(password, "-security", "vencrypt,vnc", tls[0], tls[1], tls[2], tls[3]), secureTightVNC("-passwd", s.file("vncpasswd")), nil},
+		"VncAuth in a Tight server": {append(password, "-security", "tight,vnc"), secureTigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("vncpasswd")), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			leavesNothing(t)
@@ -123,10 +117,10 @@ func TestSecureViewers(t *testing.T) {
 			_, address := startSupervisor(t, append(args, append(n.command, "-hide-cursor")...)...)
 			n.shown(t)
 			on := startX(t, "1280x1024", "")
-			v := test.viewer.startWith(t, on, address, test.env...)
+			v := test.viewer.start(t, on, address, test.env...)
 			for _, command := range []string{"draw 21", "scroll 16", "bustle 50"} {
 				n.tell(t, command)
-				showsExactly(t, v, on, n)
+				test.viewer.showsExactly(t, v, on, n)
 			}
 		})
 	}
@@ -146,11 +140,11 @@ func TestSecureViewersRefused(t *testing.T) {
 	wrong := []string{"VNC_USERNAME=somebody", "VNC_PASSWORD=" + wrongPassword}
 	refused := regexp.MustCompile(`a viewer was refused.* from=127\.0\.0\.1:\d+ .*authentication failed`)
 	for i, v := range []viewer{
-		tigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("wrong")),
-		tigerVNC("-SecurityTypes=X509Vnc", "-X509CA="+s.file("ca.pem")),
-		tigerVNC("-SecurityTypes=X509Plain", "-X509CA="+s.file("ca.pem")),
+		secureTigerVNC("-SecurityTypes=VncAuth", "-PasswordFile="+s.file("wrong")),
+		secureTigerVNC("-SecurityTypes=X509Vnc", "-X509CA="+s.file("ca.pem")),
+		secureTigerVNC("-SecurityTypes=X509Plain", "-X509CA="+s.file("ca.pem")),
 	} {
-		p := v.startWith(t, on, address, wrong...)
+		p := v.start(t, on, address, wrong...)
 		eventually(t, "the viewer to give up", func() error {
 			if p.running() == nil {
 				return errors.New("it runs")
