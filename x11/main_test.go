@@ -79,6 +79,7 @@ type recorder struct {
 	cursors  int
 	pointer  image.Point
 	pointers int
+	texts    []string
 }
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
@@ -104,6 +105,8 @@ func (r *recorder) SetCursor(c *pixel.Cursor) { r.note(func() { r.cursor = c; r.
 func (r *recorder) SetPointer(x, y int) {
 	r.note(func() { r.pointer = image.Pt(x, y); r.pointers++ })
 }
+
+func (r *recorder) CutText(text string) { r.note(func() { r.texts = append(r.texts, text) }) }
 
 // wait waits until ok, which is called with the recorder locked, is true.
 func (r *recorder) wait(t testing.TB, what string, ok func() bool) {

@@ -20,6 +20,7 @@ type desktop interface {
 	Resize(width, height int)
 	SetCursor(*pixel.Cursor)
 	SetPointer(x, y int)
+	CutText(text string)
 }
 
 // mail is what pump leaves for Run: what is to be looked at, however often
@@ -61,6 +62,9 @@ func (x *Display) pump() {
 			}
 		case xproto.MappingNotifyEvent:
 			x.mapping.Add(1)
+		case xfixes.SelectionNotifyEvent, xproto.SelectionNotifyEvent, xproto.SelectionRequestEvent,
+			xproto.PropertyNotifyEvent, xproto.DestroyNotifyEvent:
+			x.selections.post(ev)
 		}
 	}
 }
@@ -173,6 +177,7 @@ type follower struct {
 	parts   xfixes.Region
 	size    image.Rectangle
 	pointer image.Point
+	clips   *clipboard // nil where there is none
 }
 
 func (x *Display) follow(d desktop) (*follower, error) {
@@ -209,6 +214,9 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	if err == nil {
 		err = f.cursor(0)
 	}
+	if err == nil {
+		f.clips, err = x.startClipboard(d)
+	}
 	if err != nil {
 		f.stop()
 		return nil, err
@@ -220,6 +228,7 @@ func (x *Display) follow(d desktop) (*follower, error) {
 func (f *follower) stop() {
 	c := f.x.conn.Conn
 	f.x.input.stop()
+	f.clips.stop()
 	f.x.conn.Batch(func() {
 		damage.Destroy(c, f.damage)
 		xfixes.DestroyRegion(c, f.parts)
