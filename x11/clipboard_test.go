@@ -109,7 +109,7 @@ func TestClipboardToViewers(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "too long": texts["longest"] + "x"} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, s)
-			p.own(p.atom("CLIPBOARD"))
+			p.owns("CLIPBOARD")
 			copyText(t, s, "clipboard", text)
 			p.await("the loss of the selection", func(ev any) bool { _, ok := ev.(xproto.SelectionClearEvent); return ok })
 			// It is asked for in its turn, so what comes next is later.
@@ -210,6 +210,10 @@ func TestClipboardSettings(t *testing.T) {
 			p.owns("CLIPBOARD", "PRIMARY")
 			x.SetCutText("of a viewer")
 			if c.sets {
+				p.await("the loss of CLIPBOARD", func(ev any) bool {
+					e, ok := ev.(xproto.SelectionClearEvent)
+					return ok && e.Selection == p.atom("CLIPBOARD")
+				})
 				awaitPasted(t, s, "clipboard", "UTF8_STRING", "of a viewer")
 			}
 			time.Sleep(2 * selectionRest)

@@ -199,6 +199,10 @@ func (x *Display) follow(d desktop) (*follower, error) {
 		return nil, err
 	}
 	x.input.start()
+	if f.clips, err = x.startClipboard(d); err != nil {
+		x.input.stop()
+		return nil, err
+	}
 	x.conn.Batch(func() {
 		xfixes.CreateRegion(c, f.parts, nil)
 		xfixes.SelectCursorInput(c, x.root, xfixes.CursorNotifyMaskDisplayCursor)
@@ -213,9 +217,6 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	}
 	if err == nil {
 		err = f.cursor(0)
-	}
-	if err == nil {
-		f.clips, err = x.startClipboard(d)
 	}
 	if err != nil {
 		f.stop()
