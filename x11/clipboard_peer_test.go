@@ -108,14 +108,17 @@ func (p *peer) owner(name string) xproto.Window {
 	return r.Owner
 }
 
-func (p *peer) awaitOwner(name string, want xproto.Window) {
+// awaitOwner waits for an owner that is wanted.
+func (p *peer) awaitOwner(name string, wanted func(xproto.Window) bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); p.owner(name) != want; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !wanted(p.owner(name)); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("the owner of %s is window %d, not %d", name, p.owner(name), want)
+			p.t.Fatalf("%s is still window %d's", name, p.owner(name))
 		}
 	}
 }
+
+func none(w xproto.Window) bool { return w == xproto.WindowNone }
 
 // convert asks for a selection and returns the property of the answer.
 func (p *peer) convert(selection, target, property string) xproto.Atom {

@@ -2,6 +2,7 @@ package x11
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,8 +25,9 @@ var texts = map[string]string{
 	"longest":       strings.Repeat("0123456789abcde\n", wire.MaxCutText/16),
 }
 
-// xclip is a command of that program on the server's display.
-func xclip(t testing.TB, s *xvfb.Server, args ...string) *exec.Cmd {
+// xclip is a command of that program on the server's display, which ends with
+// ctx.
+func xclip(ctx context.Context, t testing.TB, s *xvfb.Server, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath("xclip")
 	if err != nil && os.Getenv("CI") != "true" {
@@ -34,7 +36,7 @@ func xclip(t testing.TB, s *xvfb.Server, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "DISPLAY="+s.Display, "XAUTHORITY="+s.Auth)
 	return cmd
 }
@@ -43,7 +45,7 @@ func xclip(t testing.TB, s *xvfb.Server, args ...string) *exec.Cmd {
 // another program takes it.
 func copyText(t testing.TB, s *xvfb.Server, selection, text string) {
 	t.Helper()
-	cmd := xclip(t, s, "-selection", selection, "-in", "-quiet")
+	cmd := xclip(context.Background(), t, s, "-selection", selection, "-in", "-quiet")
 	cmd.Stdin = strings.NewReader(text)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -57,7 +59,10 @@ func copyText(t testing.TB, s *xvfb.Server, selection, text string) {
 // pasted is what a program gets of a selection.
 func pasted(t testing.TB, s *xvfb.Server, selection, target string) (string, error) {
 	t.Helper()
-	out, err := xclip(t, s, "-selection", selection, "-out", "-target", target).Output()
+	// xclip waits for ever for an owner that does not answer.
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	out, err := xclip(ctx, t, s, "-selection", selection, "-out", "-target", target).Output()
 	return string(out), err
 }
 
@@ -158,7 +163,7 @@ func TestClipboardFromViewers(t *testing.T) {
 		x.SetCutText("")
 		p := newPeer(t, s)
 		for _, name := range []string{"CLIPBOARD", "PRIMARY"} {
-			p.awaitOwner(name, xproto.WindowNone)
+			p.awaitOwner(name, none)
 		}
 	})
 }
@@ -181,7 +186,7 @@ func TestClipboardOwner(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	p.awaitOwner("PRIMARY", xproto.WindowNone)
+	p.awaitOwner("PRIMARY", none)
 	x.SetCutText("nobody looks any more")
 	// The next Run begins anew.
 	r, _ = run(t, x)
@@ -224,8 +229,10 @@ func TestClipboardSettings(t *testing.T) {
 				}
 			}
 			for selection, tells := range map[string]bool{"primary": c.primary, "clipboard": c.clipboard} {
+				name := strings.ToUpper(selection)
+				before := p.owner(name)
 				copyText(t, s, selection, selection)
-				awaitPasted(t, s, selection, "UTF8_STRING", selection)
+				p.awaitOwner(name, func(w xproto.Window) bool { return w != before })
 				if tells {
 					r.told(t, selection)
 				}
