@@ -295,11 +295,13 @@ func TestClipboardRests(t *testing.T) {
 	s := startXvfb(t, xvfb.Config{Width: 320, Height: 200})
 	d, p := newDriver(t, open(t, config(s))), newPeer(t, s)
 	f := d.fetches[0]
-	for range 20 {
-		before := f.time
-		time.Sleep(2 * time.Millisecond) // the server's clock counts these
+	change := func() {
+		before := f.rested
 		p.owns("CLIPBOARD")
-		d.until("the change", func() bool { return f.time != before })
+		d.until("the change", func() bool { return f.rested != before })
+	}
+	for range 20 {
+		change()
 		d.pass(selectionRest - 1)
 		if f.asking {
 			t.Fatal("asked before it rested")
@@ -307,9 +309,7 @@ func TestClipboardRests(t *testing.T) {
 	}
 	d.pass(1)
 	req := p.asked()
-	before := f.time
-	p.owns("CLIPBOARD")
-	d.until("the change", func() bool { return f.time != before })
+	change()
 	d.pass(2 * selectionRest)
 	if !f.fresh {
 		t.Fatal("asked again before it answered")
