@@ -39,6 +39,13 @@ func (x *Display) startExtensions() error {
 			return fmt.Errorf("asking for the version of XTEST: %w", err)
 		}
 	}
+	if err := x.conn.Extension(xkbName); err == nil {
+		if err := x.startLEDs(); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, xconn.ErrNoExtension) {
+		return err
+	}
 	// Without RANDR the screen keeps its size.
 	if err := x.conn.Extension("RANDR"); err == nil {
 		v, err := randr.QueryVersion(x.conn.Conn, 1, 3).Reply()
