@@ -76,6 +76,7 @@ type recorder struct {
 	damages  int
 	size     image.Point
 	resizes  int
+	screens  []rfb.Screen
 	cursor   *pixel.Cursor
 	cursors  int
 	pointer  image.Point
@@ -98,8 +99,14 @@ func (r *recorder) Damage(g *pixel.Region) {
 	r.note(func() { r.damage.Union(g); r.damages++ })
 }
 
-func (r *recorder) Resize(w, h int) {
-	r.note(func() { r.size = image.Pt(w, h); r.resizes++; r.damage.Clear(); r.damage.Add(image.Rect(0, 0, w, h)) })
+func (r *recorder) SetScreens(w, h int, screens []rfb.Screen) {
+	r.note(func() {
+		r.screens = screens
+		r.size = image.Pt(w, h)
+		r.resizes++
+		r.damage.Clear()
+		r.damage.Add(image.Rect(0, 0, w, h))
+	})
 }
 
 func (r *recorder) SetCursor(c *pixel.Cursor) { r.note(func() { r.cursor = c; r.cursors++ }) }

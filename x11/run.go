@@ -17,7 +17,7 @@ import (
 // desktop is what Run tells of a *rfb.Desktop's methods.
 type desktop interface {
 	Damage(*pixel.Region)
-	Resize(width, height int)
+	SetScreens(width, height int, screens []rfb.Screen)
 	SetCursor(*pixel.Cursor)
 	SetPointer(x, y int)
 	SetLEDState(rfb.LEDState)
@@ -245,13 +245,18 @@ func (f *follower) stop() {
 	})
 }
 
-// resize takes a new size of the screen.
+// resize takes a new size of the screen, or a new layout of its monitors, of
+// which the server tells in the same way.
 func (f *follower) resize(width, height int) error {
 	if err := f.x.picture.resize(f.x, width, height); err != nil {
 		return err
 	}
+	screens, err := f.x.screens(width, height)
+	if err != nil {
+		return err
+	}
 	f.size = image.Rect(0, 0, width, height)
-	f.d.Resize(width, height)
+	f.d.SetScreens(width, height, screens)
 	return nil
 }
 
