@@ -30,14 +30,14 @@ func boundQueue(conn net.Conn) {
 // is there, and asks again: those of package net, and those for a viewer that
 // holds something down.
 const (
-	probeSeldomly  = 15
+	probeSeldom    = 15
 	probeEachOther = 1
 )
 
 // probeOften makes the system ask the other end's machine each second whether
-// it is there, or as seldomly as else.
+// it is there, or as seldom as usual.
 func probeOften(conn net.Conn, often bool) {
-	every := probeSeldomly
+	every := probeSeldom
 	if often {
 		every = probeEachOther
 	}

@@ -61,7 +61,7 @@ func TestLostViewerLetsGo(t *testing.T) {
 	}{
 		{"connection ends", func(v *rfbtest.Viewer) { v.Conn.Close() }, 0},
 		{"silence", func(*rfbtest.Viewer) {}, lostIn},
-		{"half a message", func(v *rfbtest.Viewer) { v.Conn.Write([]byte{4, 1, 0}) }, lostIn}, //nolint:errcheck // it is lost
+		{"half a message", func(v *rfbtest.Viewer) { v.Conn.Write([]byte{4, 1, 0}) }, lostIn},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -136,7 +136,7 @@ func TestCursorColoursAreExact(t *testing.T) {
 			// Full colours are the program's own.
 			want := a<<24 | v<<16 | (a-v)<<8 | v/2
 			c := cursorShape(&xfixes.GetCursorImageReply{Width: 1, Height: 1, CursorImage: []uint32{want}})
-			got := c.Pix[0]&0xff000000 | 0
+			got := c.Pix[0] & 0xff000000
 			for shift := 0; shift < 24; shift += 8 {
 				got |= (c.Pix[0]>>shift&0xff*a + 127) / 255 << shift
 			}

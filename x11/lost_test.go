@@ -7,7 +7,6 @@ import (
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/rfbtest"
-	"github.com/ironglass/ironglass/rfb/wire"
 	"github.com/ironglass/ironglass/x11/xvfb"
 	"github.com/jezek/xgb/xproto"
 )
@@ -27,7 +26,9 @@ func TestLostViewerLetsGo(t *testing.T) {
 		t.Cleanup(func() { _ = ours.Close() })
 		v, err := rfbtest.NewViewer(ours)
 		y.p.must(err)
-		y.p.must(v.Send(wire.SetEncodings{Encodings: []wire.Encoding{wire.PseudoFence, wire.PseudoQEMULEDState}}))
+		// SetEncodings with Fence (-312).
+		_, err = v.Conn.Write([]byte{2, 0, 0, 1, 0xff, 0xff, 0xfe, 0xc8})
+		y.p.must(err)
 		y.p.must(v.Request(false))
 		y.p.must(v.ReadUpdate())
 		return v
@@ -43,11 +44,13 @@ func TestLostViewerLetsGo(t *testing.T) {
 		"silence": func(*rfbtest.Viewer) {},
 	} {
 		v := view()
-		for _, m := range []wire.ClientMessage{
-			wire.KeyEvent{Down: true, Keysym: symControl}, wire.QEMUExtendedKeyEvent{Down: true, Keysym: 'a', Keycode: 0x1e},
-			wire.PointerEvent{X: 50, Y: 60, Buttons: 1},
+		for _, m := range [][]byte{
+			{4, 1, 0, 0, 0, 0, 0xff, 0xe3},              // KeyEvent: Control_L
+			{255, 0, 0, 1, 0, 0, 0, 'a', 0, 0, 0, 0x1e}, // QEMU Extended Key Event
+			{5, 1, 0, 50, 0, 60},                        // PointerEvent: the left button
 		} {
-			y.p.must(v.Send(m))
+			_, err := v.Conn.Write(m)
+			y.p.must(err)
 		}
 		y.eventually("keys and a button down", func() bool { return y.keysDown() == 2 && buttons() == xproto.ButtonMask1 })
 		lose(v)
