@@ -298,13 +298,6 @@ func (f *follower) harvest() error {
 	if err != nil {
 		return fmt.Errorf("asking for what changed: %w", err)
 	}
-	if look {
-		p, err := query.Reply()
-		if err != nil {
-			return fmt.Errorf("asking where the pointer is: %w", err)
-		}
-		f.found(mark, image.Pt(int(p.RootX), int(p.RootY)))
-	}
 	r := new(pixel.Region)
 	if len(reply.Rectangles) > mostRects {
 		r.Add(rectangle(reply.Extents))
@@ -316,6 +309,13 @@ func (f *follower) harvest() error {
 	r.IntersectRect(f.size)
 	if !r.Empty() {
 		f.d.Damage(r)
+	}
+	if look {
+		p, err := query.Reply()
+		if err != nil {
+			return fmt.Errorf("asking where the pointer is: %w", err)
+		}
+		f.found(mark, image.Pt(int(p.RootX), int(p.RootY)))
 	}
 	return nil
 }
