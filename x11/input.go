@@ -172,11 +172,10 @@ func (in *input) serve() {
 	for {
 		select {
 		case <-in.quit:
-			// The end of the last Run may still be to be carried out.
+			// What was typed last may still be to be carried out, and the end
+			// of the last Run.
 			for _, e := range in.take() {
-				if _, ok := e.(control); ok {
-					in.carryOut(e)
-				}
+				in.carryOut(e)
 			}
 			in.keys.giveBack(true)
 			return
