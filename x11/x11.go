@@ -81,6 +81,8 @@ type Display struct {
 	cursors *cursorCache // owned by the running Run
 	input   *input       // nil where the display is view-only
 	sizer   sizer
+	leds    *leds // nil where the server does not tell of lights
+	where   whereabouts
 
 	picture picture
 	mapping atomic.Uint32 // how often the server said that the keyboard's mapping changed
