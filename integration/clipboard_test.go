@@ -85,6 +85,26 @@ func (d display) focus(t *testing.T, title string) {
 	})
 }
 
+// copied are texts that clipboards must carry.
+var copied = map[string]string{
+	"umlauts":       "Grüße aus Köln",
+	"several lines": "one\ntwo\n\nfour\n",
+	"other planes":  "漢字 € 😀 👩‍🚀",
+	"long":          strings.Repeat("Zeile für Zeile\n", 50_000),
+}
+
+// copyingViewer starts TigerVNC's viewer of the desktop "clipboard", so that
+// the clipboard of its own display and the desktop's are one.
+func copyingViewer(t *testing.T, on display, address string) *program {
+	t.Helper()
+	v := tigerVNC()[0]
+	const limit = 4 << 20
+	v.options = append(v.options, "-MaxCutText="+strconv.Itoa(limit), "-SendPrimary=0", "-SetPrimary=0")
+	viewer := v.start(t, on, address)
+	on.focus(t, "clipboard - TigerVNC")
+	return viewer
+}
+
 // TestClipboard: texts of every kind go between an X clipboard and a source,
 // through TigerVNC's viewer.
 func TestClipboard(t *testing.T) {
@@ -94,19 +114,8 @@ func TestClipboard(t *testing.T) {
 	src.Fill(image.Rect(0, 0, 320, 200), 0x336699)
 	address := serveSource(t, src)
 	on := startX(t, "800x600", "")
-	v := tigerVNC()[0]
-	const limit = 4 << 20
-	v.options = append(v.options, "-MaxCutText="+strconv.Itoa(limit), "-SendPrimary=0", "-SetPrimary=0")
-	viewer := v.start(t, on, address)
-	on.focus(t, "clipboard - TigerVNC")
-
-	texts := map[string]string{
-		"umlauts":       "Grüße aus Köln",
-		"several lines": "one\ntwo\n\nfour\n",
-		"other planes":  "漢字 € 😀 👩‍🚀",
-		"long":          strings.Repeat("Zeile für Zeile\n", 50_000),
-	}
-	for name, text := range texts {
+	viewer := copyingViewer(t, on, address)
+	for name, text := range copied {
 		t.Run("to the viewer/"+name, func(t *testing.T) {
 			src.Desktop(func(d *rfb.Desktop) { d.CutText(text) })
 			eventually(t, "the X clipboard", func() error {
@@ -121,7 +130,7 @@ func TestClipboard(t *testing.T) {
 			})
 		})
 	}
-	for name, text := range texts {
+	for name, text := range copied {
 		t.Run("from the viewer/"+name, func(t *testing.T) {
 			on.copyText(t, text)
 			eventually(t, "the source's clipboard", func() error {
@@ -139,6 +148,47 @@ func TestClipboard(t *testing.T) {
 				}
 				return errors.New("nothing came")
 			})
+		})
+	}
+}
+
+// TestClipboardOfNode: the clipboard of a viewer's display and that of the
+// node's are one, also through a server that shows the supervisor's screen on.
+func TestClipboardOfNode(t *testing.T) {
+	need(t, "xtigervncviewer", "xclip", "xdotool")
+	for _, how := range []string{"supervisor", "through another server"} {
+		t.Run(how, func(t *testing.T) {
+			leavesNothing(t)
+			n := pictureNode(t, "clipboard", "")
+			_, address := startSupervisor(t, append([]string{"-geometry", "640x480", "-name", "clipboard", "--"}, n.command...)...)
+			n.shown(t)
+			if how != "supervisor" {
+				at := address
+				address = serveSource(t, rfb.NewClient(rfb.ClientConfig{Dial: func(ctx context.Context) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "tcp", at)
+				}}))
+			}
+			on, at := startX(t, "800x600", ""), n.display(t)
+			viewer := copyingViewer(t, on, address)
+			pass := func(name string, from, to display) {
+				for kind, text := range copied {
+					t.Run(name+"/"+kind, func(t *testing.T) {
+						from.copyText(t, text)
+						eventually(t, "the other X clipboard", func() error {
+							if err := viewer.running(); err != nil {
+								t.Fatal(err)
+							}
+							got, err := to.xclip(t.Context(), "-out", "-target", "UTF8_STRING")
+							if err == nil && got != text {
+								err = fmt.Errorf("it is %.100q", got)
+							}
+							return err
+						})
+					})
+				}
+			}
+			pass("to the viewer", at, on)
+			pass("from the viewer", on, at)
 		})
 	}
 }

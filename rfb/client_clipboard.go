@@ -38,7 +38,7 @@ func (c *Client) SetCutText(text string) {
 	case takes&wire.ClipboardNotify != 0:
 		s.sendClipboard(clipboardNotice(text != ""))
 	default:
-		s.send(wire.ClientCutText{Text: latin1(text)})
+		s.send(wire.ClientCutText{Text: wire.Latin1(text)})
 	}
 }
 
@@ -54,7 +54,7 @@ func (s *session) cutText(m wire.ServerCutText) {
 	case m.TooLong:
 		s.c.cfg.Log.Info("the server's clipboard is too long and was not taken", "bytes allowed", wire.MaxCutText)
 	case m.Extended == nil:
-		s.serverText(fromLatin1(m.Text))
+		s.serverText(wire.FromLatin1(m.Text))
 	default:
 		s.extendedClipboard(m.Extended)
 	}
@@ -104,5 +104,5 @@ func validName(name string) string {
 	if utf8.ValidString(name) {
 		return strings.TrimRight(name, "\x00")
 	}
-	return fromLatin1([]byte(name))
+	return wire.FromLatin1([]byte(name))
 }

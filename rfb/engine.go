@@ -482,27 +482,3 @@ func clipString(s string, n int) string {
 	}
 	return s[:n]
 }
-
-// latin1 is what viewers without the Extended Clipboard take (rfbproto 7.6.4).
-func latin1(text string) []byte {
-	b := make([]byte, 0, len(text))
-	for _, r := range text {
-		if r > 0xff {
-			r = '?'
-		}
-		if len(b) == wire.MaxCutText {
-			break
-		}
-		b = append(b, byte(r))
-	}
-	return b
-}
-
-// fromLatin1 is the inverse of latin1.
-func fromLatin1(b []byte) string {
-	r := make([]rune, len(b))
-	for i, c := range b {
-		r[i] = rune(c)
-	}
-	return string(r)
-}

@@ -130,7 +130,7 @@ func (c *clipboard) provide() []byte {
 
 func (c *clipboard) plain() []byte {
 	if c.latin1 == nil {
-		c.latin1 = wire.ServerCutText{Text: latin1(c.text)}.Append(nil)
+		c.latin1 = wire.ServerCutText{Text: wire.Latin1(c.text)}.Append(nil)
 	}
 	return c.latin1
 }
@@ -142,7 +142,7 @@ func (v *viewer) cutText(m wire.ClientCutText) {
 		v.s.cfg.Log.Info("a viewer's clipboard is too long and was not taken", "viewer", v.cfg.Label, "bytes allowed", wire.MaxCutText)
 		return
 	}
-	text := fromLatin1(m.Text)
+	text := wire.FromLatin1(m.Text)
 	if m.Extended != nil {
 		text = m.Extended.Text
 		if m.Extended.Flags&wire.ClipboardActions != wire.ClipboardProvide {

@@ -83,6 +83,7 @@ type recorder struct {
 	pointers int
 	leds     rfb.LEDState
 	lights   int // how often they were told
+	texts    []string
 }
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
@@ -116,6 +117,7 @@ func (r *recorder) SetPointer(x, y int) {
 }
 
 func (r *recorder) SetLEDState(l rfb.LEDState) { r.note(func() { r.leds = l; r.lights++ }) }
+func (r *recorder) CutText(text string)        { r.note(func() { r.texts = append(r.texts, text) }) }
 
 // wait waits until ok, which is called with the recorder locked, is true.
 func (r *recorder) wait(t testing.TB, what string, ok func() bool) {

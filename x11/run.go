@@ -21,6 +21,7 @@ type desktop interface {
 	SetCursor(*pixel.Cursor)
 	SetPointer(x, y int)
 	SetLEDState(rfb.LEDState)
+	CutText(text string)
 }
 
 // mail is what pump leaves for Run: what is to be looked at, however often
@@ -69,6 +70,9 @@ func (x *Display) pump() {
 			}
 		case xproto.MappingNotifyEvent:
 			x.mapping.Add(1)
+		case xfixes.SelectionNotifyEvent, xproto.SelectionNotifyEvent, xproto.SelectionRequestEvent,
+			xproto.PropertyNotifyEvent, xproto.DestroyNotifyEvent:
+			x.selections.post(ev)
 		}
 	}
 }
@@ -185,6 +189,7 @@ type follower struct {
 	damage damage.Damage
 	parts  xfixes.Region
 	size   image.Rectangle
+	clips  *clipboard // nil where there is none
 }
 
 func (x *Display) follow(d desktop) (*follower, error) {
@@ -207,6 +212,10 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	}
 	x.where.forget()
 	x.input.start()
+	if f.clips, err = x.startClipboard(d); err != nil {
+		x.input.stop()
+		return nil, err
+	}
 	x.conn.Batch(func() {
 		xfixes.CreateRegion(c, f.parts, nil)
 		xfixes.SelectCursorInput(c, x.root, xfixes.CursorNotifyMaskDisplayCursor)
@@ -237,6 +246,7 @@ func (x *Display) follow(d desktop) (*follower, error) {
 func (f *follower) stop() {
 	c := f.x.conn.Conn
 	f.x.input.stop()
+	f.clips.stop()
 	f.x.conn.Batch(func() {
 		damage.Destroy(c, f.damage)
 		xfixes.DestroyRegion(c, f.parts)

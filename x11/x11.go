@@ -63,12 +63,14 @@ type Config struct {
 	ViewOnly bool
 	// Keys says what decides about a key.
 	Keys Keys
+	// Selections says which of X's selections are the viewers' clipboard.
+	Selections Selections
 	// Log takes what happens; nil is discarded.
 	Log *slog.Logger
 }
 
-// Display is an X display. It implements rfb.Source, rfb.Input and
-// rfb.Resizer. Its goroutines are pump and the keyboard's, which both end with
+// Display is an X display. It implements rfb.Source, rfb.Input, rfb.Resizer
+// and rfb.Clipboard. Its goroutines are pump and the keyboard's, which both end with
 // the connection: by Close or by the server's end.
 type Display struct {
 	cfg    Config
@@ -84,7 +86,10 @@ type Display struct {
 	leds    *leds // nil where the server does not tell of lights
 	where   whereabouts
 
-	picture picture
+	picture        picture
+	selectionAtoms *selectionAtoms // nil where there is no clipboard
+	selections     selectionMail   // from pump and viewers to a Run's clipboard
+
 	mapping atomic.Uint32 // how often the server said that the keyboard's mapping changed
 
 	mu   sync.Mutex // guards what follows
@@ -97,9 +102,10 @@ type Display struct {
 
 // The interfaces that a Display has for its server.
 var (
-	_ rfb.Source  = (*Display)(nil)
-	_ rfb.Input   = (*Display)(nil)
-	_ rfb.Resizer = (*Display)(nil)
+	_ rfb.Source    = (*Display)(nil)
+	_ rfb.Input     = (*Display)(nil)
+	_ rfb.Resizer   = (*Display)(nil)
+	_ rfb.Clipboard = (*Display)(nil)
 )
 
 // Open connects to an X display. ctx ends the opening only. The caller must
@@ -142,6 +148,9 @@ func (x *Display) open(ctx context.Context) error {
 		return err
 	}
 	if err := x.checkFormat(); err != nil {
+		return err
+	}
+	if err := x.openClipboard(); err != nil {
 		return err
 	}
 	const mask = xproto.EventMaskStructureNotify

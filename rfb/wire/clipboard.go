@@ -145,11 +145,6 @@ func (m *Clipboard) append(b []byte) []byte {
 	return append(b, packed.Bytes()...)
 }
 
-// plainLines makes every kind of line end "\n".
-func plainLines(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
-}
-
 // readClipboard reads the n bytes of an extended form, all of them even where
 // they are not taken.
 func readClipboard(r *Reader, n uint32) (m cutText) {
@@ -214,7 +209,7 @@ func inflateText(in io.Reader) (text string, tooLong bool, err error) {
 	case len(b) < int(size):
 		return "", false, errors.New("the text is shorter than its size")
 	}
-	text = plainLines(strings.ToValidUTF8(string(bytes.TrimRight(b, "\x00")), "\uFFFD"))
+	text = PlainText(b)
 	if len(text) > MaxCutText {
 		return "", true, nil
 	}
