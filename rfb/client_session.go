@@ -155,7 +155,7 @@ var errServerClosed = errors.New("the RFB server closed the connection")
 
 // closed tells the end of a connection from other errors.
 func closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+	return gone(err) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (s *session) message(t wire.ServerMessageType) {

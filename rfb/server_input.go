@@ -4,6 +4,7 @@ import (
 	"image"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // input carries viewers' keys and pointers to the source. It does not pass
@@ -29,11 +30,14 @@ type hands struct {
 	keys    map[KeyEvent]struct{} // with Down set
 	place   place
 	buttons uint16
-	epoch   uint64 // of the source run that was told
+	epoch   uint64      // of the source run that was told
+	watch   *time.Timer // while something is held; see stillThere
+	probed  bool        // the system asks this viewer's machine often
 }
 
 // maxHeldKeys bounds the memory that a viewer's keys take: nobody has more
-// fingers.
+// fingers. A viewer that lets go "a" after it pressed "A" gets there all the
+// same; then all is let go once.
 const maxHeldKeys = 64
 
 // aim sends what comes to src from now on, of source run gen; nil to nobody.
@@ -75,31 +79,44 @@ func (in *input) key(v *viewer, e KeyEvent) {
 		if h.keys == nil {
 			h.keys = make(map[KeyEvent]struct{})
 		}
-		if len(h.keys) >= maxHeldKeys {
-			return
+		if _, again := h.keys[held]; !again && len(h.keys) >= maxHeldKeys {
+			in.keysUp(h)
 		}
 		h.keys[held] = struct{}{}
 	} else {
 		delete(h.keys, held)
 	}
 	in.target.KeyEvent(e)
+	in.watchLocked(v)
+}
+
+// keysUp lets go of h's keys.
+func (in *input) keysUp(h *hands) {
+	for k := range h.keys {
+		k.Down = false
+		in.target.KeyEvent(k)
+	}
+	clear(h.keys)
 }
 
 // release lets go of all that a leaving viewer held, keys and buttons.
 func (in *input) release(v *viewer) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.releaseLocked(v)
+}
+
+func (in *input) releaseLocked(v *viewer) {
 	h := &v.hands
 	if in.target != nil && h.epoch == in.gen {
-		for k := range h.keys {
-			k.Down = false
-			in.target.KeyEvent(k)
-		}
+		in.keysUp(h)
 		if h.buttons != 0 {
 			h.buttons = 0
 			in.point(h, image.Point{})
 		}
 	}
+	h.keys, h.buttons = nil, 0
+	in.watchLocked(v)
 	v.hands = hands{}
 }
 

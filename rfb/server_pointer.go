@@ -43,6 +43,7 @@ func (in *input) move(v *viewer, m wire.PointerEvent) {
 		by = h.place.goTo(image.Pt(m.X, m.Y), in.bounds)
 	}
 	in.point(h, by)
+	in.watchLocked(v)
 }
 
 // point tells the source where h's pointer is, or that it moved.

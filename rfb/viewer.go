@@ -27,6 +27,10 @@ type viewer struct {
 	hands  hands       // guarded by Server.input.mu
 	motion atomic.Bool // the viewer was told to send motion at some time
 
+	began  time.Time
+	heard  atomic.Int64 // when the last message came, in nanoseconds after began
+	fences atomic.Bool  // the viewer answers fences
+
 	out    chan batch     // to the writer; closed by the loop when it removes the viewer
 	gone   chan struct{}  // closed by the loop when it has removed the viewer
 	writer sync.WaitGroup // the writer's goroutine
@@ -85,7 +89,7 @@ var errNotReading = errors.New("the viewer does not take what is sent to it")
 
 func newViewer(s *Server, conn net.Conn, cfg ViewerConfig) *viewer {
 	return &viewer{
-		s: s, conn: conn, cfg: cfg, in: wire.NewClientReader(wire.NewReader(conn, 2<<10)),
+		s: s, conn: conn, cfg: cfg, began: time.Now(), in: wire.NewClientReader(wire.NewReader(conn, 2<<10)),
 		// One batch at most is with the writer, so the loop never waits.
 		out: make(chan batch, 1), gone: make(chan struct{}),
 		params: encoding.ParamsFor(nil, pixel.RGB888),
@@ -113,6 +117,7 @@ func (v *viewer) begin(m wire.ServerInit, timeout time.Duration) error {
 func (v *viewer) read() error {
 	for {
 		m, err := v.in.Read()
+		v.heard.Store(int64(time.Since(v.began)))
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
@@ -415,6 +420,7 @@ func (ev said) do(e *engine) {
 func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 	had := v.can
 	v.can = listed(list)
+	v.fences.Store(v.can.fence)
 	v.list, v.params = list, encoding.ParamsFor(list, v.params.Format)
 	e.overlay(v, !v.can.drawCursor())
 	switch {

@@ -36,10 +36,10 @@ func (c *cursorCache) add(serial uint32, shape *pixel.Cursor) {
 }
 
 // cursor announces the present shape, which has this serial number where it
-// is not 0, and where the pointer is if neither we nor a viewer put it there:
-// programs that move the pointer mostly change its shape too.
+// is not 0, and where the pointer is: programs that move it mostly change its
+// shape too.
 func (f *follower) cursor(serial uint32) error {
-	before := f.x.input.pointer()
+	mark, look := f.x.where.look()
 	var at image.Point
 	if shape, known := f.x.cursors.shapes[serial]; known {
 		p, err := xproto.QueryPointer(f.x.conn.Conn, f.x.root).Reply()
@@ -58,10 +58,8 @@ func (f *follower) cursor(serial uint32) error {
 		f.x.cursors.add(r.CursorSerial, shape)
 		f.d.SetCursor(shape)
 	}
-	// While a viewer moves the pointer the answer is old news.
-	if after := f.x.input.pointer(); before == after && at != after && at != f.pointer {
-		f.pointer = at
-		f.d.SetPointer(at.X, at.Y)
+	if look {
+		f.found(mark, at)
 	}
 	return nil
 }

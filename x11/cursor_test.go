@@ -7,6 +7,7 @@ import (
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/x11/xvfb"
 	"github.com/jezek/xgb/render"
+	"github.com/jezek/xgb/xfixes"
 	"github.com/jezek/xgb/xproto"
 )
 
@@ -95,8 +96,87 @@ func TestCursor(t *testing.T) {
 	r.mu.Unlock()
 	xproto.WarpPointer(p.c.Conn, 0, p.root, 0, 0, 0, 0, 600, 400)
 	r.wait(t, "the pointer that a program moved", func() bool { return r.pointer == image.Pt(600, 400) && r.pointers == moves+1 })
+	// Nor is it told twice, nor forgotten where a viewer was elsewhere meanwhile.
+	x.PointerEvent(rfb.PointerEvent{X: 30, Y: 30})
+	r.wait(t, "the shape of the window", func() bool { return r.cursor == red })
+	v.settle(t, p)
+	warpAndPaint := func() {
+		xproto.WarpPointer(p.c.Conn, 0, p.root, 0, 0, 0, 0, 31, 32)
+		p.fill(image.Rect(0, 0, 9, 9), 0x123456)
+	}
+	warpAndPaint() // in the same window, so the shape stays
+	r.wait(t, "the pointer that a program that draws moved", func() bool { return r.pointer == image.Pt(31, 32) && r.pointers == moves+2 })
+	at := func() image.Point {
+		q, err := xproto.QueryPointer(p.c.Conn, p.root).Reply()
+		p.must(err)
+		return image.Pt(int(q.RootX), int(q.RootY))
+	}
+	x.PointerEvent(rfb.PointerEvent{X: 40, Y: 40})
+	for at() != image.Pt(40, 40) {
+	}
+	v.settle(t, p)
+	warpAndPaint()
+	r.wait(t, "the pointer moved to the same place again", func() bool { return r.pointer == image.Pt(31, 32) && r.pointers == moves+3 })
+	// Motion that was not asked for moves it from where it is.
+	x.PointerEvent(rfb.PointerEvent{Relative: true, X: 5, Y: -7})
+	for at() != image.Pt(36, 25) {
+	}
+	p.fill(image.Rect(0, 0, 9, 9), 0x654321)
+	r.wait(t, "the pointer after a motion", func() bool { return r.pointer == image.Pt(36, 25) })
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The colours of a shape are those that multiplied by alpha give what the
+// program drew, for all there are.
+func TestCursorColoursAreExact(t *testing.T) {
+	for a := range uint32(256) {
+		for v := range a + 1 {
+			// Full colours are the program's own.
+			want := a<<24 | v<<16 | (a-v)<<8 | v/2
+			c := cursorShape(&xfixes.GetCursorImageReply{Width: 1, Height: 1, CursorImage: []uint32{want}})
+			got := c.Pix[0] & 0xff000000
+			for shift := 0; shift < 24; shift += 8 {
+				got |= (c.Pix[0]>>shift&0xff*a + 127) / 255 << shift
+			}
+			if got != want {
+				t.Fatalf("%08x became %08x, which is drawn as %08x", want, c.Pix[0], got)
+			}
+		}
+	}
+}
+
+// A drag begins and ends where the viewer's did, however busy the server is.
+func TestDrag(t *testing.T) {
+	s := startXvfb(t, xvfb.Config{Width: 640, Height: 480})
+	x := open(t, config(s))
+	p := newPainter(t, s, image.Rect(0, 0, 640, 480), xproto.EventMaskButtonPress|xproto.EventMaskButtonRelease)
+	run(t, x)
+	for n := range 50 {
+		for i := range 40 {
+			x.PointerEvent(rfb.PointerEvent{X: 100 + n + i, Y: 50, Buttons: 1})
+		}
+		for i := range 40 {
+			x.PointerEvent(rfb.PointerEvent{X: 300 + n + i, Y: 50})
+		}
+	}
+	for n := range 100 {
+		var got, want int
+		for got == 0 {
+			ev, err := p.c.WaitForEvent()
+			switch ev := ev.(type) {
+			case xproto.ButtonPressEvent:
+				got, want = int(ev.RootX), 100+n/2
+			case xproto.ButtonReleaseEvent:
+				got, want = int(ev.RootX), 300+n/2
+			case nil:
+				t.Fatal("no event:", err)
+			}
+		}
+		if got != want {
+			t.Fatalf("button event %d is at %d, want %d", n, got, want)
+		}
 	}
 }
 

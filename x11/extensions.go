@@ -39,10 +39,21 @@ func (x *Display) startExtensions() error {
 			return fmt.Errorf("asking for the version of XTEST: %w", err)
 		}
 	}
+	if err := x.conn.Extension(xkbName); err == nil {
+		if err := x.startLEDs(); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, xconn.ErrNoExtension) {
+		return err
+	}
 	// Without RANDR the screen keeps its size.
 	if err := x.conn.Extension("RANDR"); err == nil {
-		v, err := randr.QueryVersion(x.conn.Conn, 1, 3).Reply()
-		x.sizer.usable = err == nil && (v.MajorVersion > 1 || v.MinorVersion >= 2)
+		v, err := randr.QueryVersion(x.conn.Conn, 1, 5).Reply()
+		if err != nil {
+			return fmt.Errorf("asking for the version of RANDR: %w", err)
+		}
+		x.sizer.usable = v.MajorVersion > 1 || v.MinorVersion >= 2
+		x.sizer.monitors = v.MajorVersion > 1 || v.MinorVersion >= 5
 	} else if !errors.Is(err, xconn.ErrNoExtension) {
 		return err
 	}

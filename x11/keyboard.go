@@ -79,16 +79,21 @@ func (k *keyboard) setRepeat(mode uint32) {
 
 // stop lets all keys go and turns auto-repeat on where it was.
 func (k *keyboard) stop() {
+	k.letGo()
+	if k.repeat {
+		k.setRepeat(xproto.AutoRepeatModeOn)
+		k.repeat = false
+	}
+}
+
+// letGo lets all keys go.
+func (k *keyboard) letGo() {
 	k.x.conn.Batch(func() {
 		for _, code := range k.held {
 			k.fake(xproto.KeyRelease, code)
 		}
-		if k.repeat {
-			k.setRepeat(xproto.AutoRepeatModeOn)
-		}
 	})
 	clear(k.held)
-	k.repeat = false
 }
 
 // event carries out what a viewer's key did. It may ask the server, and wait.

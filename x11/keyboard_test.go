@@ -157,7 +157,9 @@ func startTyping(t *testing.T, cfg func(*Config)) *typing {
 	p := newPainter(t, s, rect(600, 440, 40, 40), 0)
 	e := startXev(t, s, p)
 	_, end := run(t, x)
-	return &typing{x, p, e, end}
+	y := &typing{x, p, e, end}
+	y.typed("a") // Xlib loads the mapping with the first key, and may miss a change meanwhile
+	return y
 }
 
 func (y *typing) key(down bool, sym, code uint32) {
@@ -208,6 +210,85 @@ func TestTypesKeysyms(t *testing.T) {
 		y.typed("aA1!")
 	})
 	t.Run("not on the keyboard", func(t *testing.T) { y.typed("éöÖßñ€жЖ中文字😀é中") })
+	t.Run("other scripts", func(t *testing.T) { y.typed("щЩіїΩωάκ한글שلไทかカ\u0301") })
+	t.Run("locked", func(t *testing.T) {
+		y.tap(symCapsLock, 0)
+		y.tap(symNumLock, 0)
+		y.typed("aA1!éÉжЖωΩ中한ß")
+		y.tap(symNumLock, 0)
+		y.tap(symCapsLock, 0)
+		y.typed("aA1!")
+	})
+	t.Run("symbols that are no characters", func(t *testing.T) {
+		// Hangul_Kiyeog, dead_acute, XF86AudioMute, a code point that has an older symbol.
+		for _, sym := range []uint32{0xea1, 0xfe51, 0x1008ff12, 0x01000436} {
+			y.tap(sym, 0)
+			if k := y.nextText(); k.sym != keysym.Canonical(sym) {
+				t.Errorf("typed %s, xev saw %v", keysym.Name(sym), k)
+			}
+		}
+	})
+}
+
+// An accent and a letter make an accented letter in a program that uses an
+// input method.
+func TestDeadKeysCompose(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	t.Setenv("XMODIFIERS", "@im=none")
+	y := startTyping(t, nil)
+	for _, layout := range []string{"us", "de"} {
+		if layout != "us" {
+			y.layout(29, 'z', layout)
+		}
+		for sym, want := range map[uint32]string{0xfe51: "é", 0xfe50: "è", 0xfe57: "ë"} {
+			y.tap(sym, 0)
+			y.tap('e', 0)
+			y.looksUp(want)
+		}
+	}
+}
+
+// looksUp waits until the program is told that keys make this text.
+func (y *typing) looksUp(text string) {
+	y.t.Helper()
+	var seen []string
+	for timeout := time.After(patience); ; {
+		select {
+		case line := <-y.lines:
+			seen = append(seen, line)
+			if strings.Contains(line, "XmbLookupString") && strings.Contains(line, `"`+text+`"`) {
+				return
+			}
+		case <-timeout:
+			y.t.Fatalf("the keys did not make %s:\n%s", text, strings.Join(seen, "\n"))
+		}
+	}
+}
+
+// Spare keycodes are given back: some time after the last viewer, and at the
+// end, then not before the program has had time to look at them.
+func TestSparesAreGivenBack(t *testing.T) {
+	y := startTyping(t, nil)
+	mapping := func() []xproto.Keysym {
+		m, err := xproto.GetKeyboardMapping(y.p.c.Conn, 8, 248).Reply()
+		y.p.must(err)
+		return m.Keysyms[:]
+	}
+	before := mapping()
+	y.typed("é中")
+	if slices.Equal(mapping(), before) {
+		t.Fatal("nothing was bound")
+	}
+	y.x.KeyEvent(rfb.KeyEvent{Down: true, Keysym: keysym.FromRune('字')})
+	y.x.KeyEvent(rfb.KeyEvent{Keysym: keysym.FromRune('字')})
+	_ = y.end()
+	_ = y.x.Close()
+	if k := y.nextText(); k.sym != keysym.FromRune('字') {
+		t.Errorf("typed last of all, xev saw %v", k)
+	}
+	if !slices.Equal(mapping(), before) {
+		t.Error("the mapping is not what it was before")
+	}
 }
 
 // More symbols than there are spare keys must all come out right.

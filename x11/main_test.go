@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/x11/xconn"
 	"github.com/ironglass/ironglass/x11/xvfb"
@@ -75,10 +76,13 @@ type recorder struct {
 	damages  int
 	size     image.Point
 	resizes  int
+	screens  []rfb.Screen
 	cursor   *pixel.Cursor
 	cursors  int
 	pointer  image.Point
 	pointers int
+	leds     rfb.LEDState
+	lights   int // how often they were told
 	texts    []string
 }
 
@@ -96,8 +100,14 @@ func (r *recorder) Damage(g *pixel.Region) {
 	r.note(func() { r.damage.Union(g); r.damages++ })
 }
 
-func (r *recorder) Resize(w, h int) {
-	r.note(func() { r.size = image.Pt(w, h); r.resizes++; r.damage.Clear(); r.damage.Add(image.Rect(0, 0, w, h)) })
+func (r *recorder) SetScreens(w, h int, screens []rfb.Screen) {
+	r.note(func() {
+		r.screens = screens
+		r.size = image.Pt(w, h)
+		r.resizes++
+		r.damage.Clear()
+		r.damage.Add(image.Rect(0, 0, w, h))
+	})
 }
 
 func (r *recorder) SetCursor(c *pixel.Cursor) { r.note(func() { r.cursor = c; r.cursors++ }) }
@@ -106,7 +116,8 @@ func (r *recorder) SetPointer(x, y int) {
 	r.note(func() { r.pointer = image.Pt(x, y); r.pointers++ })
 }
 
-func (r *recorder) CutText(text string) { r.note(func() { r.texts = append(r.texts, text) }) }
+func (r *recorder) SetLEDState(l rfb.LEDState) { r.note(func() { r.leds = l; r.lights++ }) }
+func (r *recorder) CutText(text string)        { r.note(func() { r.texts = append(r.texts, text) }) }
 
 // wait waits until ok, which is called with the recorder locked, is true.
 func (r *recorder) wait(t testing.TB, what string, ok func() bool) {
@@ -151,7 +162,7 @@ func run(t testing.TB, x *Display) (*recorder, func() error) {
 		return err
 	}
 	t.Cleanup(func() { _ = stop() })
-	r.wait(t, "the first shape of the pointer", func() bool { return r.cursors > 0 })
+	r.wait(t, "the first shape of the pointer", func() bool { return r.cursors > 0 && r.lights > 0 })
 	return r, stop
 }
 

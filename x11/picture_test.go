@@ -106,32 +106,60 @@ func TestBands(t *testing.T) {
 	}
 }
 
-// The queue of input is bounded, keeps the last of several movements, and
-// loses no release.
+// The queue of input is bounded, keeps the last of several movements and
+// where buttons changed, and loses no release.
 func TestInputQueue(t *testing.T) {
-	in := &input{wake: make(chan struct{}, 1), running: true}
+	in := &input{x: new(Display), wake: make(chan struct{}, 1), running: true}
 	for n := range 10 {
 		in.post(rfb.PointerEvent{X: n}, true)
 	}
 	if got := in.take(); len(got) != 1 || got[0] != (rfb.PointerEvent{X: 9}) {
 		t.Errorf("of ten movements there are %v", got)
 	}
-	in.post(rfb.PointerEvent{X: 1, Buttons: 1}, false)
-	in.post(rfb.PointerEvent{X: 1}, true)
-	if got := in.take(); len(got) != 2 {
-		t.Errorf("of a click there is %v", got)
+	if w := &in.x.where; w.pending != 1 || w.moves != 10 {
+		t.Errorf("ten movements were noted as %d, of which %d are queued", w.moves, w.pending)
+	}
+	var drag []any
+	for _, e := range []rfb.PointerEvent{{X: 1, Buttons: 1}, {X: 2, Buttons: 1}, {X: 3, Buttons: 1}, {X: 4}, {X: 5}, {X: 6}} {
+		in.post(e, e.Buttons == 0)
+		if e.X != 2 && e.X != 5 {
+			drag = append(drag, e)
+		}
+	}
+	if got := in.take(); !slices.Equal(got, drag) {
+		t.Errorf("of a drag there is %v, want %v", got, drag)
+	}
+	for range 3 {
+		in.post(rfb.PointerEvent{X: 2, Y: -3, Relative: true}, true)
+	}
+	in.post(rfb.PointerEvent{X: 7}, true)
+	if got := in.take(); len(got) != 2 || got[0] != (rfb.PointerEvent{X: 6, Y: -9, Relative: true}) {
+		t.Errorf("of three motions and a position there are %v", got)
 	}
 	for n := range uint32(10 * queueLimit) {
 		in.post(rfb.KeyEvent{Down: true, Keysym: n}, false)
 	}
 	in.post(rfb.KeyEvent{Keysym: 5}, true)
-	in.post(controlStop, true)
+	in.order(controlStop)
 	if got := in.take(); len(got) != queueLimit+2 || got[queueLimit] != (rfb.KeyEvent{Keysym: 5}) || got[queueLimit+1] != controlStop {
 		t.Errorf("%d events are kept", len(got))
 	}
-	in.running = false
 	in.post(rfb.KeyEvent{Down: true, Keysym: 'a'}, false)
 	if got := in.take(); len(got) != 0 {
 		t.Errorf("while nothing runs there are %v", got)
+	}
+	// Where even releases are too many, all is let go.
+	in.order(controlStart)
+	in.x.where = whereabouts{}
+	in.post(rfb.PointerEvent{X: 1}, true)
+	for n := range uint32(2 * queueLimit) {
+		in.post(rfb.KeyEvent{Keysym: n}, true)
+	}
+	in.order(controlStop)
+	if got := in.take(); !slices.Contains(got, any(controlLetGo)) || got[0] != controlStart || got[len(got)-1] != controlStop || len(got) > 2*queueLimit {
+		t.Errorf("of too many releases there are %d events", len(got))
+	}
+	if n := in.x.where.pending; n != 0 {
+		t.Errorf("%d movements that were dropped are waited for", n)
 	}
 }

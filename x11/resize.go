@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"sync"
 
 	"github.com/ironglass/ironglass/rfb"
@@ -16,7 +17,8 @@ var ErrSize = errors.New("the X screen cannot have this size")
 
 // sizer changes the screen's size.
 type sizer struct {
-	usable bool // the server has RANDR 1.2; set by Open
+	usable   bool // the server has RANDR 1.2; set by Open
+	monitors bool // it has RANDR 1.5; set by Open
 
 	mu   sync.Mutex // one change at a time; guards what follows
 	made randr.Mode // the mode that we made and the screen uses; 0 is none
@@ -104,6 +106,32 @@ func (x *Display) setSizeLocked(width, height int) error {
 	}
 	return nil
 }
+
+// screens are the monitors that share the screen, none where it is one.
+func (x *Display) screens(width, height int) ([]rfb.Screen, error) {
+	if !x.sizer.monitors {
+		return nil, nil
+	}
+	r, err := randr.GetMonitors(x.conn.Conn, x.root, true).Reply()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the monitors: %w", err)
+	}
+	var screens []rfb.Screen
+	for _, m := range r.Monitors {
+		place := image.Rect(int(m.X), int(m.Y), int(m.X)+int(m.Width), int(m.Y)+int(m.Height))
+		// They may be of another size of the screen, which is told next.
+		if place = place.Intersect(image.Rect(0, 0, width, height)); !place.Empty() {
+			screens = append(screens, rfb.Screen{ID: uint32(m.Name), Rect: place})
+		}
+	}
+	if len(screens) < 2 || len(screens) > mostScreens {
+		return nil, nil
+	}
+	return screens, nil
+}
+
+// mostScreens is how many RFB can tell of.
+const mostScreens = 255
 
 func (x *Display) setScreenSize(width, height int) error {
 	mm := func(pixels int) uint32 { return max(1, uint32(pixels*254+5*pixelsPerInch)/(10*pixelsPerInch)) }

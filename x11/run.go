@@ -17,9 +17,10 @@ import (
 // desktop is what Run tells of a *rfb.Desktop's methods.
 type desktop interface {
 	Damage(*pixel.Region)
-	Resize(width, height int)
+	SetScreens(width, height int, screens []rfb.Screen)
 	SetCursor(*pixel.Cursor)
 	SetPointer(x, y int)
+	SetLEDState(rfb.LEDState)
 	CutText(text string)
 }
 
@@ -32,6 +33,7 @@ type mail struct {
 	width, height int // of the screen where it changed; else 0
 	cursor        bool
 	serial        uint32 // of the new shape
+	leds          bool
 }
 
 // pump takes the events off xgb's queue, from Open until the connection ends.
@@ -59,6 +61,12 @@ func (x *Display) pump() {
 		case xproto.ConfigureNotifyEvent:
 			if ev.Window == x.root {
 				x.post(func(m *mail) { m.width, m.height = int(ev.Width), int(ev.Height) })
+			}
+		case xkbEvent:
+			if ev[1] == xkbIndicatorState {
+				x.post(func(m *mail) { m.leds = true })
+			} else {
+				x.mapping.Add(1)
 			}
 		case xproto.MappingNotifyEvent:
 			x.mapping.Add(1)
@@ -166,18 +174,22 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 				return x.lost(err)
 			}
 		}
+		if m.leds {
+			if err := f.leds(); err != nil {
+				return x.lost(err)
+			}
+		}
 	}
 }
 
 // follower is one run's state, owned by it.
 type follower struct {
-	x       *Display
-	d       desktop
-	damage  damage.Damage
-	parts   xfixes.Region
-	size    image.Rectangle
-	pointer image.Point
-	clips   *clipboard // nil where there is none
+	x      *Display
+	d      desktop
+	damage damage.Damage
+	parts  xfixes.Region
+	size   image.Rectangle
+	clips  *clipboard // nil where there is none
 }
 
 func (x *Display) follow(d desktop) (*follower, error) {
@@ -198,6 +210,7 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	if err := f.resize(int(g.Width), int(g.Height)); err != nil {
 		return nil, err
 	}
+	x.where.forget()
 	x.input.start()
 	if f.clips, err = x.startClipboard(d); err != nil {
 		x.input.stop()
@@ -206,6 +219,7 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	x.conn.Batch(func() {
 		xfixes.CreateRegion(c, f.parts, nil)
 		xfixes.SelectCursorInput(c, x.root, xfixes.CursorNotifyMaskDisplayCursor)
+		x.leds.follow(x, true)
 		// The new object's region is the whole window, which it tells at once.
 		damage.Create(c, f.damage, xproto.Drawable(x.root), damage.ReportLevelNonEmpty)
 	})
@@ -217,6 +231,9 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	}
 	if err == nil {
 		err = f.cursor(0)
+	}
+	if err == nil {
+		err = f.leds()
 	}
 	if err != nil {
 		f.stop()
@@ -234,26 +251,58 @@ func (f *follower) stop() {
 		damage.Destroy(c, f.damage)
 		xfixes.DestroyRegion(c, f.parts)
 		xfixes.SelectCursorInput(c, f.x.root, 0)
+		f.x.leds.follow(f.x, false)
 	})
 }
 
-// resize takes a new size of the screen.
+// resize takes a new size of the screen, or a new layout of its monitors, of
+// which the server tells in the same way.
 func (f *follower) resize(width, height int) error {
 	if err := f.x.picture.resize(f.x, width, height); err != nil {
 		return err
 	}
+	screens, err := f.x.screens(width, height)
+	if err != nil {
+		return err
+	}
 	f.size = image.Rect(0, 0, width, height)
-	f.d.Resize(width, height)
+	f.d.SetScreens(width, height, screens)
 	return nil
+}
+
+// leds announces which lights are lit.
+func (f *follower) leds() error {
+	if f.x.leds == nil {
+		return nil
+	}
+	lit, err := f.x.leds.lit(f.x)
+	if err != nil {
+		return err
+	}
+	f.d.SetLEDState(lit)
+	return nil
+}
+
+// found announces where the pointer is if neither a viewer put it there nor it
+// was announced before.
+func (f *follower) found(mark uint64, at image.Point) {
+	if f.x.where.found(mark, at) {
+		f.d.SetPointer(at.X, at.Y)
+	}
 }
 
 // harvest takes the damaged region from the server and announces it.
 func (f *follower) harvest() error {
 	c := f.x.conn.Conn
 	var fetch xfixes.FetchRegionCookie
+	var query xproto.QueryPointerCookie
+	mark, look := f.x.where.look()
 	f.x.conn.Batch(func() {
 		damage.Subtract(c, f.damage, xfixes.RegionNone, f.parts)
 		fetch = xfixes.FetchRegion(c, f.parts)
+		if look {
+			query = xproto.QueryPointer(c, f.x.root)
+		}
 	})
 	reply, err := fetch.Reply()
 	if err != nil {
@@ -270,6 +319,13 @@ func (f *follower) harvest() error {
 	r.IntersectRect(f.size)
 	if !r.Empty() {
 		f.d.Damage(r)
+	}
+	if look {
+		p, err := query.Reply()
+		if err != nil {
+			return fmt.Errorf("asking where the pointer is: %w", err)
+		}
+		f.found(mark, image.Pt(int(p.RootX), int(p.RootY)))
 	}
 	return nil
 }

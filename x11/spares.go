@@ -11,8 +11,9 @@ import (
 
 // spares are keycodes without a key, which are bound to symbols that the
 // keyboard lacks. A binding is kept until its keycode is needed for another
-// symbol, the one used longest ago first: a program may look at the mapping
-// long after the key went down. It is owned by the keyboard.
+// symbol, the one used longest ago first, or no viewer has been there for a
+// while: a program may look at the mapping long after the key went down. It is
+// owned by the keyboard.
 type spares struct {
 	free  []xproto.Keycode // never bound, best first
 	bound []spare          // used longest ago first
@@ -27,6 +28,9 @@ type spare struct {
 // spareRest is how long after its last use a spare keycode may get another
 // meaning.
 const spareRest = 500 * time.Millisecond
+
+// sparesKept is how long after a Run the bindings stay.
+const sparesKept = 10 * time.Second
 
 // load finds the spare keycodes of a mapping. Bindings of ours that are still
 // in it stay. High numbers are taken first: programs that look at keycodes
@@ -97,6 +101,34 @@ func (k *keyboard) bind(sym uint32, quit <-chan struct{}) (xproto.Keycode, error
 		return 0, err
 	}
 	return key, nil
+}
+
+// giveBack makes the spare keycodes what they were, unless somebody else has
+// given them another meaning. Before the display is closed it waits until
+// programs have had time for the last one.
+func (k *keyboard) giveBack(closing bool) {
+	n := len(k.spares.bound)
+	if n == 0 {
+		return
+	}
+	if last := k.spares.bound[n-1]; closing {
+		if k.pause(spareRest-time.Since(last.used), nil) != nil {
+			return // the server is gone
+		}
+	}
+	err := k.refresh() // forgets what others have changed
+	if err == nil {
+		k.x.conn.Batch(func() {
+			for _, b := range k.spares.bound {
+				xproto.ChangeKeyboardMapping(k.x.conn.Conn, 1, b.key, 1, []xproto.Keysym{keysym.NoSymbol})
+			}
+		})
+		k.spares.bound = nil
+		err = k.reload()
+	}
+	if err != nil {
+		k.x.log.Debug("spare keys are not given back", "error", err)
+	}
 }
 
 // oldestUp is the index of the binding used longest ago whose key is not

@@ -83,6 +83,8 @@ type Display struct {
 	cursors *cursorCache // owned by the running Run
 	input   *input       // nil where the display is view-only
 	sizer   sizer
+	leds    *leds // nil where the server does not tell of lights
+	where   whereabouts
 
 	picture        picture
 	selectionAtoms *selectionAtoms // nil where there is no clipboard
