@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
-	"x11":          {"rfb/pixel", "rfb/security", "rfb", "rfb/notice"},
+	"x11":          {"rfb/pixel", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
 	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice"},
