@@ -20,7 +20,8 @@ run='xvfb xauth xterm xfonts-base fonts-dejavu-core
 test='gcc libc6-dev
 	x11-utils x11-apps x11-xserver-utils xdotool
 	chromium|chromium-browser
-	tigervnc-viewer xclip xtightvncviewer tigervnc-standalone-server tigervnc-scraping-server x11vnc'
+	tigervnc-viewer xclip xtightvncviewer ssvnc gvncviewer libvncserver-dev
+	tigervnc-standalone-server tigervnc-scraping-server x11vnc'
 lint='shellcheck'
 
 case "${1-}" in

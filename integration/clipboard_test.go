@@ -94,7 +94,7 @@ func TestClipboard(t *testing.T) {
 	src.Fill(image.Rect(0, 0, 320, 200), 0x336699)
 	address := serveSource(t, src)
 	on := startX(t, "800x600", "")
-	v := viewers()["TigerVNC ZRLE"]
+	v := tigerVNC()[0]
 	const limit = 4 << 20
 	v.options = append(v.options, "-MaxCutText="+strconv.Itoa(limit), "-SendPrimary=0", "-SetPrimary=0")
 	viewer := v.start(t, on, address)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
 	"net/http"
 	"testing"
 
@@ -22,7 +23,6 @@ func TestConsole(t *testing.T) {
 	p.clickNode(t, n.name)
 	p.awaitState(t, "connected")
 	n.shown(t)
-	d := n.display(t)
 	shown := p.showsExactly(t, n)
 	if shown.width != 1280 || shown.height != 1024 || shown.colours() < 1000 {
 		t.Fatalf("the picture of %dx%d with %d colours is no proof", shown.width, shown.height, shown.colours())
@@ -33,14 +33,9 @@ func TestConsole(t *testing.T) {
 		p.showsExactly(t, n)
 	}
 
-	for _, size := range [][2]int{{1024, 768}, {801, 603}, {1280, 1024}} {
-		before, err := n.said(fmt.Sprintf("resized %dx%d", size[0], size[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.resize(t, size[0], size[1])
-		n.awaitLine(t, fmt.Sprintf("resized %dx%d", size[0], size[1]), before)
-		if shown := p.showsExactly(t, n); shown.width != size[0] || shown.height != size[1] {
+	for _, size := range []image.Point{{1024, 768}, {801, 603}, {1280, 1024}} {
+		n.resize(t, size)
+		if shown := p.showsExactly(t, n); shown.width != size.X || shown.height != size.Y {
 			t.Fatalf("the screen is %dx%d", shown.width, shown.height)
 		}
 		n.tell(t, "bustle 100")

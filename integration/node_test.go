@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"fmt"
+	"image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,19 @@ func (n *node) tell(t testing.TB, command string) {
 		t.Fatalf("telling node %s to %s: %v: %s", n.name, command, err, out)
 	}
 	n.awaitLine(t, "done "+command, before)
+}
+
+// resize gives the node's screen another size, and returns when the picture
+// has followed.
+func (n *node) resize(t testing.TB, size image.Point) {
+	t.Helper()
+	line := fmt.Sprintf("resized %dx%d", size.X, size.Y)
+	before, err := n.said(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.display(t).resize(t, size.X, size.Y)
+	n.awaitLine(t, line, before)
 }
 
 // shown waits until the picture has been mapped on the screen.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
 )
 
 // picture is an area of pixels, 0x00RRGGBB each.
@@ -29,6 +31,14 @@ func (p picture) colours() int {
 		}
 	}
 	return len(seen)
+}
+
+// in gives each colour the nearest that a pixel format has.
+func (p picture) in(f pixel.PixelFormat) picture {
+	convert := pixel.NewConverter(f)
+	out := picture{width: p.width, height: p.height, pixels: make([]uint32, len(p.pixels))}
+	convert.ReadRow(out.pixels, convert.AppendRow(nil, p.pixels))
+	return out
 }
 
 // crop cuts an area out, which must lie inside.

@@ -111,12 +111,15 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 	if t := c.cfg.HandshakeTimeout; t > 0 {
 		conn.SetDeadline(time.Now().Add(t)) //nolint:errcheck // the next read tells
 	}
-	secured, err := greet(ctx, conn, c.cfg.Security)
+	secured, tight, err := greet(ctx, conn, c.cfg.Security)
 	if err != nil {
 		return err
 	}
 	rd := wire.NewReader(secured, 32<<10)
 	init := wire.ReadServerInit(rd)
+	if tight {
+		wire.ReadInteractionCapabilities(rd) // what it says is learnt otherwise
+	}
 	if rd.Err() != nil {
 		return handshakeError("ServerInit", rd.Err())
 	}

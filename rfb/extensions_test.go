@@ -2,6 +2,7 @@ package rfb_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -348,6 +349,45 @@ func TestScreens(t *testing.T) {
 			t.Errorf("others were told of %d refusals", n)
 		}
 	})
+}
+
+// slowSource announces a size and takes its time before it says that it has.
+type slowSource struct {
+	*rfbtest.Source
+	answer chan struct{}
+}
+
+func (s slowSource) SetDesktopSize(ctx context.Context, width, height int, screens []rfb.Screen) error {
+	err := s.Source.SetDesktopSize(ctx, width, height, screens)
+	<-s.answer
+	return err
+}
+
+// What a viewer is told of the new size before the source has answered is the
+// answer: there is no second one.
+func TestOneAnswerToSetDesktopSize(t *testing.T) {
+	src := slowSource{rfbtest.NewSource(200, 100), make(chan struct{})}
+	src.Fill(image.Rect(0, 0, 200, 100), 0x445566)
+	h := serve(t, src, rfb.ServerConfig{})
+	v := h.watching(src.Source, wire.PseudoExtendedDesktopSize)
+	had := len(v.Sizes)
+	send(t, v, wire.FramebufferUpdateRequest{Incremental: true, Rect: v.Frame.Rect()}, wire.SetDesktopSize{Width: 300, Height: 50})
+	for len(v.Sizes) == had { // until it is answered nothing more is read of it
+		if _, err := v.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := v.Sizes[had]; m.Reason != wire.ResizeByThisClient || m.Width != 300 {
+		t.Errorf("the first answer is %+v", m)
+	}
+	close(src.answer)
+	send(t, v, wire.Fence{Flags: wire.FenceRequest})
+	until(t, v, "what comes after it", func() bool { return v.Messages[wire.TypeServerFence] > 0 })
+	src.Fill(image.Rect(0, 0, 9, 9), 0xffffff)
+	await(t, v, src.Picture())
+	if n := len(v.Sizes) - had; n != 1 {
+		t.Errorf("%d answers: %+v", n, v.Sizes[had:])
+	}
 }
 
 // A viewer that has the whole picture sent again is told the screens too, in

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
@@ -49,7 +48,8 @@ type ServerConfig struct {
 	// negative is never.
 	WriteTimeout time.Duration
 	// Security lists the security types offered, in the order offered; nil
-	// is None alone.
+	// is None alone. Many viewers take the first that they know, so what is
+	// safer goes before None.
 	Security []security.Type
 	// CacheBytes bounds the memory of encoded pieces kept for further
 	// viewers; 0 is 16 MiB, negative keeps none.
@@ -96,7 +96,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 
 // ViewerConfig is what differs between the viewers of one server.
 type ViewerConfig struct {
-	// ViewOnly drops this viewer's input.
+	// ViewOnly drops this viewer's input, its clipboard and its wishes.
 	ViewOnly bool
 	// Label names the viewer in the log; default its network address.
 	Label string
@@ -119,18 +119,20 @@ type Server struct {
 	input  input
 	stats  counters
 
-	closeOnce sync.Once
-	closing   chan struct{} // closed to end the loop
-	done      chan struct{} // closed when the loop has ended
+	limiter limiter
+
+	life    context.Context // ends with Close; so do the loop and handshakes
+	end     context.CancelFunc
+	closing <-chan struct{} // life's
+	done    chan struct{}   // closed when the loop has ended
 }
 
 // NewServer returns a server that shows src, which starts to run with the
 // first viewer. Close must be called when the server is no longer needed.
 func NewServer(src Source, cfg ServerConfig) *Server {
-	s := &Server{
-		cfg: cfg.withDefaults(), events: make(chan event, 16),
-		closing: make(chan struct{}), done: make(chan struct{}),
-	}
+	s := &Server{cfg: cfg.withDefaults(), events: make(chan event, 16), done: make(chan struct{})}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.closing = s.life.Done()
 	s.mail.wake = make(chan struct{}, 1)
 	go newEngine(s, src).run()
 	return s
@@ -143,7 +145,7 @@ func (s *Server) SetSource(src Source) { s.post(setSource{src}) }
 
 // Close ends all viewers and the source and returns when they are gone.
 func (s *Server) Close() error {
-	s.closeOnce.Do(func() { close(s.closing) })
+	s.end()
 	<-s.done
 	return nil
 }
@@ -193,7 +195,9 @@ func (s *Server) post(e event) bool {
 
 // Serve speaks RFB with one viewer until the viewer leaves (nil), ctx ends,
 // the server is closed (ErrClosed) or something fails, and closes conn. A
-// peer that reads the version and goes away is no viewer and no error.
+// peer that reads the version and goes away is no viewer and no error. An
+// error that wraps security.ErrRefused is of a viewer with a wrong password or
+// certificate; such answers are slowed, by the host of conn's RemoteAddr.
 func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
 	defer conn.Close() // the connection is done with
 	if cfg.Label == "" && conn.RemoteAddr() != nil {
@@ -206,12 +210,14 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	if cfg.Security == nil {
 		cfg.Security = s.cfg.Security
 	}
-	secured, err := s.handshake(ctx, conn, cfg.Security)
-	if err != nil || secured == nil {
+	p, err := s.handshake(ctx, conn, cfg.Security)
+	if err != nil || p == nil {
 		return s.reason(ctx, err)
 	}
-	boundQueue(secured)
-	v := newViewer(s, secured, cfg)
+	boundQueue(p.conn)
+	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly
+	v := newViewer(s, p.conn, cfg)
+	v.tight = p.tight
 	joined := make(chan wire.ServerInit, 1)
 	if !s.post(join{v, joined}) {
 		return ErrClosed

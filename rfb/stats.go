@@ -25,6 +25,9 @@ type Stats struct {
 	// Mended is how many rectangles were sent exactly after they had been sent
 	// at a loss.
 	Mended uint64
+	// AuthFailures is how many proofs of viewers were wrong, such as
+	// passwords.
+	AuthFailures uint64
 	// CacheBytes is the memory of encoded pieces kept for further viewers,
 	// FrameBytes that of the picture.
 	CacheBytes, FrameBytes int
@@ -42,6 +45,7 @@ func (s *Stats) Add(o Stats) {
 	s.EncodeTime += o.EncodeTime
 	s.Skipped += o.Skipped
 	s.Mended += o.Mended
+	s.AuthFailures += o.AuthFailures
 	s.CacheBytes += o.CacheBytes
 	s.FrameBytes += o.FrameBytes
 }
@@ -50,7 +54,7 @@ func (s *Stats) Add(o Stats) {
 type counters struct {
 	viewers, cacheBytes, frameBytes, encodeTime          atomic.Int64
 	frames, updates, rects, bytes, encodes, hits, mended atomic.Uint64
-	skipped                                              atomic.Uint64
+	skipped, refused                                     atomic.Uint64
 }
 
 // Stats returns the server's figures. It waits for nothing.
@@ -60,6 +64,6 @@ func (s *Server) Stats() Stats {
 		Viewers: int(c.viewers.Load()), Frames: c.frames.Load(), Updates: c.updates.Load(), Rects: c.rects.Load(),
 		BytesSent: c.bytes.Load(), EncodeCalls: c.encodes.Load(), CacheHits: c.hits.Load(),
 		EncodeTime: time.Duration(c.encodeTime.Load()), Skipped: c.skipped.Load(), Mended: c.mended.Load(),
-		CacheBytes: int(c.cacheBytes.Load()), FrameBytes: int(c.frameBytes.Load()),
+		AuthFailures: c.refused.Load(), CacheBytes: int(c.cacheBytes.Load()), FrameBytes: int(c.frameBytes.Load()),
 	}
 }

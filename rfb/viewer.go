@@ -20,7 +20,9 @@ type viewer struct {
 	s    *Server
 	conn net.Conn
 	cfg  ViewerConfig
-	in   *wire.ClientReader // owned by Serve's goroutine
+	// tight says that ServerInit is followed by what the server can.
+	tight bool
+	in    *wire.ClientReader // owned by Serve's goroutine
 
 	hands  hands       // guarded by Server.input.mu
 	motion atomic.Bool // the viewer was told to send motion at some time
@@ -95,7 +97,11 @@ func (v *viewer) begin(m wire.ServerInit, timeout time.Duration) error {
 	if timeout > 0 {
 		v.conn.SetWriteDeadline(time.Now().Add(timeout)) //nolint:errcheck // the write tells
 	}
-	if _, err := v.conn.Write(m.Append(nil)); err != nil {
+	b := m.Append(nil)
+	if v.tight {
+		b = capabilities().Append(b)
+	}
+	if _, err := v.conn.Write(b); err != nil {
 		return fmt.Errorf("sending ServerInit: %w", err)
 	}
 	v.conn.SetDeadline(time.Time{}) //nolint:errcheck // the next read tells

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"image"
+	"image/draw"
 	stdjpeg "image/jpeg"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,11 +56,19 @@ func decodeAs21(d Decoder, data []byte, dst *pixel.Frame) error {
 // A picture ends by its EOI marker and may use the tables of those before it.
 func TestJPEGTables(t *testing.T) {
 	const w, h = 70, 50
-	first := jpeg.Append(nil, golden.Photo(w, h), image.Rect(0, 0, w, h), 90, jpeg.Sub444)
+	// The standard library's pictures all have the same Huffman tables.
+	encode := func(m image.Image, quality int) []byte {
+		var b bytes.Buffer
+		if err := stdjpeg.Encode(&b, m, &stdjpeg.Options{Quality: quality}); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
 	src := golden.Desktop(w, h)
-	second := jpeg.Append(nil, src, src.Rect(), 90, jpeg.Sub444)
-	other := jpeg.Append(nil, src, src.Rect(), 40, jpeg.Sub420)
-	grey := jpeg.Append(nil, src, src.Rect(), 90, jpeg.SubGray)
+	first, second, other := encode(golden.Photo(w, h), 90), encode(src, 90), encode(src, 40)
+	shades := image.NewGray(src.Rect())
+	draw.Draw(shades, shades.Rect, src, image.Point{}, draw.Src)
+	grey := encode(shades, 90)
 	plain := func(data []byte) *pixel.Frame {
 		f := pixel.NewFrame(w, h)
 		m, err := stdjpeg.Decode(bytes.NewReader(data))
@@ -105,9 +115,11 @@ func TestJPEGTables(t *testing.T) {
 			wide = append(wide, s...)
 			continue
 		}
-		wide = append(wide, 0xff, jpegDQT, 0, 2+1+128, 0x10|s[4])
-		for _, v := range s[5:] {
-			wide = append(wide, 0, v)
+		for table := range slices.Chunk(s[4:], 65) {
+			wide = append(wide, 0xff, jpegDQT, 0, 2+1+128, 0x10|table[0])
+			for _, v := range table[1:] {
+				wide = append(wide, 0, v)
+			}
 		}
 	}
 	d, dst := ByNumber(wire.EncodingJPEG).NewDecoder(), pixel.NewFrame(w, h)

@@ -236,8 +236,8 @@ func TestLimits(t *testing.T) {
 type locked struct{ security.None }
 
 func (locked) Number() security.Number { return security.NumberVNCAuth }
-func (locked) Server(context.Context, net.Conn) (net.Conn, error) {
-	return nil, security.ErrRefused
+func (locked) Server(context.Context, net.Conn) (security.Result, error) {
+	return security.Result{}, security.ErrRefused
 }
 
 // A recording needs no password and shares what is encoded for others.

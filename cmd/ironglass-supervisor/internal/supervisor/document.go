@@ -147,7 +147,7 @@ func (p *documentParser) member() error {
 		p.fault("%s: %s is expected, not %s", where, wanted, short(raw))
 		return nil
 	}
-	v.where = where
+	v.where, v.document = where, true
 	p.given[row.name] = v
 	return nil
 }

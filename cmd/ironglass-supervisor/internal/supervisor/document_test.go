@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// whole is a document with every setting that this build has.
+// whole is a document with every setting but those of secrets, which
+// TestSecuritySettings and TestSecretsInTheDocument have.
 const whole = `{
 	"listen": "unix:/run/console.sock",
 	"geometry": "640x480",
@@ -42,16 +43,15 @@ func TestWholeDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.listen.String() != "unix:/run/console.sock" || s.width != 640 || s.height != 480 || !s.offersNone() ||
+	if s.listen.String() != "unix:/run/console.sock" || s.width != 640 || s.height != 480 || s.secured.open() != "none" ||
 		!s.insecure || s.viewOnly || s.name != "rack1-u12 – ü" || s.idleExit != 90*time.Second || s.display != ":7" ||
 		s.framebuffer != "/run/screen" || s.metrics != "127.0.0.1:9100" || s.runtimeDir != "/" ||
 		!slices.Equal(s.command, []string{"xterm", "-e", "sh", "-c", "a, b"}) {
 		t.Errorf("settings %+v", s)
 	}
-	// The table has no row that the document above lacks, but those that need
-	// what this build does not have.
+	// The table has no other row that the document above lacks.
 	for _, row := range table() {
-		if _, ok := given[row.name]; !ok && !slices.Contains([]string{"password-file", "tls-cert", "tls-key", "tls-client-ca"}, row.name) {
+		if _, ok := given[row.name]; !ok && !slices.Contains([]string{"password-file", "password", "view-only-password", "tls-cert", "tls-key", "tls-client-ca", "rsa-key"}, row.name) {
 			t.Errorf("the test's document lacks %q", row.key())
 		}
 	}
@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.listen.String() != "127.0.0.1:5900" || s.width != 1280 || s.height != 1024 || !s.offersNone() || s.insecure ||
+		if s.listen.String() != "127.0.0.1:5900" || s.width != 1280 || s.height != 1024 || s.secured.open() != "none" || s.insecure ||
 			s.idleExit != 0 || s.command != nil {
 			t.Errorf("settings %+v", s)
 		}

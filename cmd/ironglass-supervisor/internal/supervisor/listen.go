@@ -46,9 +46,19 @@ func parseAddress(text string) (address, error) {
 	return address{"tcp", text}, nil
 }
 
-// errExposed refuses to let everybody on the network in.
-var errExposed = errors.New("the security type none lets everybody in who can reach this address, which is not loopback: " +
-	"listen on 127.0.0.1 or a unix socket, or add -insecure")
+// exposed refuses to let everybody on the network in, as the security type
+// does.
+func exposed(typ string) error {
+	without := ""
+	if typ != "none" {
+		without = " without a password"
+		if typ == "vencrypt" {
+			without += " or -tls-client-ca"
+		}
+	}
+	return fmt.Errorf("the security type %s%s lets everybody in who can reach this address, which is not loopback: "+
+		"listen on 127.0.0.1 or a unix socket, or add -insecure", typ, without)
+}
 
 // resolved makes the host of a a number, so that what was checked to be
 // loopback is also what is listened on.

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/ironglass/ironglass/rfb"
+	"github.com/ironglass/ironglass/rfb/security"
 	"github.com/ironglass/ironglass/x11/session"
 )
 
@@ -29,8 +30,10 @@ const (
 )
 
 // maxConnections is how many connections, viewers or not yet, are served at a
-// time. A proxy in front of a supervisor needs one.
-const maxConnections = 64
+// time. A proxy in front of a supervisor needs one; it is more so that those
+// who connect and say nothing, for the ten seconds that they get, do not keep
+// others out soon.
+const maxConnections = 1024
 
 // usageError is a fault of whoever started the program.
 type usageError struct{ error }
@@ -104,8 +107,8 @@ func run(version string, args []string, stdin *os.File, stdout, stderr io.Writer
 	if s.listen, local, err = s.listen.resolved(); err != nil {
 		return err
 	}
-	if !local && s.offersNone() && !s.insecure {
-		return usageError{fmt.Errorf("-listen %s: %w", s.listen, errExposed)}
+	if typ := s.secured.open(); !local && typ != "" && !s.insecure {
+		return usageError{fmt.Errorf("-listen %s: %w", s.listen, exposed(typ))}
 	}
 	return serve(s, stderr)
 }
@@ -113,6 +116,7 @@ func run(version string, args []string, stdin *os.File, stdout, stderr io.Writer
 // serve runs the supervisor until it is asked to stop, idle, or fails.
 func serve(s settings, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))
+	s.secured.tell(log)
 	debug.SetGCPercent(gcPercent)
 	mem := new(memory)
 	defer mem.stop()
@@ -123,7 +127,7 @@ func serve(s settings, stderr io.Writer) error {
 		Name: s.name, Width: s.width, Height: s.height,
 		Display: s.display, Framebuffer: s.framebuffer,
 		Command: s.command, RuntimeDir: s.runtimeDir,
-		ViewOnly: s.viewOnly, Security: s.security,
+		ViewOnly: s.viewOnly, Security: s.secured.types,
 		IdleExit: s.idleExit, Reap: true, Log: log, Changed: mem.burst,
 	})
 	if err != nil {
@@ -206,6 +210,8 @@ func serveViewers(l net.Listener, server *rfb.Server, log *slog.Logger) {
 			switch {
 			case err == nil, errors.Is(err, rfb.ErrClosed):
 				log.Debug("disconnected", "from", from)
+			case errors.Is(err, security.ErrRefused):
+				log.Warn("a viewer was refused", "from", from, "err", err)
 			default:
 				log.Info("a connection failed", "from", from, "err", err)
 			}
@@ -222,6 +228,7 @@ func collect(x *session.Session) []metric {
 	}
 	return []metric{
 		{name: "ironglass_viewers", help: "Viewers connected now.", value: float64(r.Viewers)},
+		{name: "ironglass_auth_failures_total", help: "Wrong passwords and certificates of viewers.", counter: true, value: float64(r.AuthFailures)},
 		{name: "ironglass_display_live", help: "1 while viewers see the display, 0 while they see a notice.", value: live},
 		{name: "ironglass_display_starts_total", help: "Connections made to X servers.", counter: true, value: float64(s.DisplayStarts)},
 		{name: "ironglass_client_starts_total", help: "Starts of the command.", counter: true, value: float64(s.ClientStarts)},

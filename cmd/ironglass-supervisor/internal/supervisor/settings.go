@@ -6,13 +6,12 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
-
-	"github.com/ironglass/ironglass/rfb/security"
 )
 
 // The limits of the screen's width and height, in pixels.
@@ -28,7 +27,7 @@ type settings struct {
 	display       string
 	framebuffer   string
 	width, height int
-	security      []security.Type
+	secured       secured
 	insecure      bool
 	viewOnly      bool
 	name          string
@@ -73,6 +72,8 @@ type value struct {
 	where string
 	text  string   // of kind text, and "true" or "false" of kind toggle
 	list  []string // of kind list
+	// document says that it was given in a document, which may hold secrets.
+	document bool
 }
 
 // values are what was given, by the settings' names.
@@ -80,6 +81,11 @@ type values map[string]value
 
 // table returns the settings in the order of the usage.
 func table() []setting {
+	return slices.Concat(displaySettings(), securitySettings(), serverSettings())
+}
+
+// displaySettings are what is shown and where.
+func displaySettings() []setting {
 	return []setting{
 		{
 			name: "listen", arg: "ADDR", def: "127.0.0.1:5900",
@@ -107,20 +113,12 @@ func table() []setting {
 			usage: []string{"size of the X server's screen in pixels,", fmt.Sprintf("%[1]dx%[1]d to %[2]dx%[2]d", minSize, maxSize)},
 			apply: func(s *settings, v value) (err error) { s.width, s.height, err = parseGeometry(v.text); return err },
 		},
-		{
-			name: "security", arg: "LIST", kind: list, def: "none",
-			usage: []string{"security types to offer, in this order, separated by", "commas; this build has: " + strings.Join(securityNames(), ", ")},
-			apply: func(s *settings, v value) (err error) { s.security, err = parseSecurity(v.list); return err },
-		},
-		{
-			name: "insecure", kind: toggle,
-			usage: []string{"allow the security type none on addresses other than", "loopback"},
-			apply: func(s *settings, v value) error { s.insecure = v.text == "true"; return nil },
-		},
-		needsType("password-file", "FILE", "vnc", "the password for the security type vnc"),
-		needsType("tls-cert", "FILE", "vencrypt", "the certificate for the security type vencrypt"),
-		needsType("tls-key", "FILE", "vencrypt", "its private key"),
-		needsType("tls-client-ca", "FILE", "vencrypt", "whose client certificates are accepted"),
+	}
+}
+
+// serverSettings are how it is shown, and what is run.
+func serverSettings() []setting {
+	return []setting{
 		{
 			name: "view-only", kind: toggle,
 			usage: []string{"drop the viewers' keys and pointer"},
@@ -164,18 +162,6 @@ func table() []setting {
 	}
 }
 
-// needsType is a setting that only a security type which this build lacks
-// makes use of.
-func needsType(name, arg, typ, usage string) setting {
-	return setting{
-		name: name, arg: arg, usage: []string{usage},
-		apply: func(*settings, value) error {
-			return fmt.Errorf("is usable with the security type %s only, which this build does not have; it has: %s",
-				typ, strings.Join(securityNames(), ", "))
-		},
-	}
-}
-
 // resolve makes settings of what was given. All errors are returned at once.
 func resolve(given values) (settings, error) {
 	var s settings
@@ -191,6 +177,9 @@ func resolve(given values) (settings, error) {
 		if err := row.apply(&s, v); err != nil {
 			errs = multierror.Append(errs, fmt.Errorf("%s: %w", v.where, err))
 		}
+	}
+	if errs == nil {
+		errs = multierror.Append(errs, s.secured.build())
 	}
 	return s, errs.ErrorOrNil()
 }
@@ -263,62 +252,4 @@ func checkFolder(dir string) error {
 		return fmt.Errorf("%s is not a folder", dir)
 	}
 	return nil
-}
-
-// builtTypes are the security types of this build.
-func builtTypes() []security.Type { return []security.Type{security.None{}} }
-
-func securityNames() []string {
-	var names []string
-	for _, t := range builtTypes() {
-		names = append(names, t.Name())
-	}
-	return names
-}
-
-func parseSecurity(names []string) ([]security.Type, error) {
-	var types []security.Type
-	var errs *multierror.Error
-	seen := make(map[string]bool)
-next:
-	for _, name := range names {
-		if seen[name] {
-			errs = multierror.Append(errs, fmt.Errorf("%q is there twice", name))
-			continue
-		}
-		seen[name] = true
-		for _, t := range builtTypes() {
-			if t.Name() == name {
-				types = append(types, t)
-				continue next
-			}
-		}
-		errs = multierror.Append(errs, fmt.Errorf("%q is not available in this build, which has: %s", name, strings.Join(securityNames(), ", ")))
-	}
-	if len(names) == 0 {
-		errs = multierror.Append(errs, fmt.Errorf("the list is empty; this build has: %s", strings.Join(securityNames(), ", ")))
-	}
-	if errs != nil {
-		errs.ErrorFormat = joined
-	}
-	return types, errs.ErrorOrNil()
-}
-
-// joined puts several errors on one line.
-func joined(errs []error) string {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-// offersNone reports whether a viewer can come in without any proof.
-func (s settings) offersNone() bool {
-	for _, t := range s.security {
-		if t.Number() == security.NumberNone {
-			return true
-		}
-	}
-	return false
 }
