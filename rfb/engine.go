@@ -15,8 +15,11 @@ import (
 // viewers are shown it, what is known to have changed, the viewers' state and
 // the encoded pieces.
 //
-// Time: a change is looked at and sent at once when the last frame is at
-// least FrameInterval ago, else when it is. With nothing to do the loop sleeps
+// Time: a change is looked at and sent at once when the last frame was due at
+// least FrameInterval ago, else when it is. A frame that comes late does not
+// make the next ones late, so that a source that draws at the same rate stays
+// in step, and what a display that was quiet draws in two strokes is sent in
+// two. With nothing to do the loop sleeps
 // without a timer.
 type engine struct {
 	s   *Server
@@ -49,7 +52,7 @@ type engine struct {
 	viewers  map[*viewer]struct{}
 	watchers map[*watcher]struct{}
 
-	lastFrame time.Time
+	lastFrame time.Time // when it was due, not much before it was looked at
 	urgent    bool      // somebody waits for a first picture
 	quietAt   time.Time // when the last viewer left, for Linger; zero with viewers
 }
@@ -164,7 +167,8 @@ func (e *engine) step(now time.Time) time.Time {
 		return earlier(again, due)
 	}
 	e.urgent = false
-	e.lastFrame = now
+	// A frame that is late does not make the next one late.
+	e.lastFrame = later(e.lastFrame.Add(e.cfg.FrameInterval), now.Add(-e.cfg.FrameInterval))
 	e.look(now)
 	e.send(now)
 	return again

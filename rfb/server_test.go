@@ -523,6 +523,21 @@ func TestFrameClock(t *testing.T) {
 				t.Errorf("a quiet display's change took %v", d)
 			}
 		}
+		// A frame that is out of step does not put the next ones out of step.
+		time.Sleep(time.Second)
+		start := time.Now()
+		for i, at := range []time.Duration{0, 10, 20, 40, 45, 60 + 20} {
+			time.Sleep(time.Until(start.Add(at * time.Millisecond)))
+			draw(uint32(100 + i))
+			await(t, v, src.Picture())
+			want := at
+			if at == 45 {
+				want = 60 // the rate is kept all the same
+			}
+			if d := time.Since(start); d != want*time.Millisecond {
+				t.Errorf("what was drawn at %d ms was there at %v", at, d)
+			}
+		}
 		before := src.Grabs()
 		for i := range uint32(1000) { // a second of change at 1 kHz
 			time.Sleep(time.Millisecond)

@@ -34,6 +34,9 @@ type MoveFinder struct {
 	tiles     []int64 // gains of tiles, column after column
 	cover     []int64 // how many of their pixels are damaged
 	sum       []int64
+
+	last   image.Rectangle // the rectangle that was found last, empty for none
+	lastBy image.Point     // and how far it had moved
 }
 
 const (
@@ -87,6 +90,10 @@ type vote struct {
 func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, from image.Point, ok bool) {
 	m.old, m.view, m.damage = old, view, damage
 	defer func() { m.old, m.view, m.damage = nil, nil, nil }()
+	if r = m.again(); !r.Empty() {
+		m.last = r
+		return r, r.Min.Sub(m.lastBy), true
+	}
 	area := m.changed()
 	if area.Dx() < minMove || area.Dy() < minMove {
 		return r, from, false
@@ -103,10 +110,39 @@ func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, 
 			break
 		}
 		if r := m.extent(area, by); !r.Empty() {
+			m.last, m.lastBy = r, by
 			return r, r.Min.Sub(by), true
 		}
 	}
 	return image.Rectangle{}, image.Point{}, false
+}
+
+// again returns where the last move has happened once more, at the same place
+// as when a terminal scrolls, or further on; empty where it has not. It looks
+// at few rows only: whoever carries the move out compares all of them.
+func (m *MoveFinder) again() image.Rectangle {
+	inside := m.old.Rect().Intersect(m.view.Rect())
+	for _, r := range [...]image.Rectangle{m.last, m.last.Add(m.lastBy)} {
+		if r.Empty() || !r.In(inside) || !r.Sub(m.lastBy).In(inside) || !m.covered(r) {
+			continue
+		}
+		rows, right, gained := 0, 0, 0
+		for y := r.Min.Y + viewStep/2; y < r.Max.Y; y += viewStep {
+			v := m.view.Row(y, r.Min.X, r.Max.X)
+			rows++
+			if nearDiff(v, m.old.Row(y-m.lastBy.Y, r.Min.X-m.lastBy.X, r.Max.X-m.lastBy.X)) < len(v) {
+				continue
+			}
+			right++
+			if nearDiff(v, m.old.Row(y, r.Min.X, r.Max.X)) < len(v) {
+				gained++
+			}
+		}
+		if 8*right >= 7*rows && 4*gained >= rows {
+			return r
+		}
+	}
+	return image.Rectangle{}
 }
 
 // Widen lets damage grow to its bounds where a good part of them is damaged:
