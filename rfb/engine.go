@@ -38,6 +38,7 @@ type engine struct {
 	seen    pixel.Region // looked at since the mail was last read
 	grid    grid
 	finder  pixel.MoveFinder
+	vain    vain
 	cursor  cursorState
 	leds    LEDState
 	hasLEDs bool
@@ -440,18 +441,23 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.pending.clip(e.frame.Rect())
-	copies := e.anyCopies(now)
-	if copies {
-		e.finder.Widen(&e.pending.damage)
+	damage := &e.pending.damage
+	search := e.worthSearching(now)
+	if search {
+		damage = damage.Clone()
+		e.finder.Widen(damage)
 	}
 	var changed *pixel.Region
 	var found []move
-	err := e.active.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
+	err := e.active.src.Grab(damage, func(view *pixel.Frame) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
 		}
-		if copies {
-			found = e.findMoves(view)
+		if search {
+			found = e.findMoves(view, damage, now)
+		}
+		if len(found) > 0 {
+			e.pending.damage = *damage
 		}
 		changed = pixel.Update(e.frame, view, &e.pending.damage)
 	})
