@@ -22,8 +22,8 @@ type Report struct {
 
 // Line is a result in a line for a person who waits.
 func (r *Result) Line() string {
-	return fmt.Sprintf("%-7s %dx%d %2d %-11s %5.1f/s of %d, others %.1f, %5.0f kB/s, %.3f cores, %s/%s ms, first %s ms, %s dB moving, %s at rest, %.0f MB, %.0f wake-ups/s",
-		r.Load, r.Size.X, r.Size.Y, r.Viewers, r.Server, r.Rate, Rates[r.Load], r.Others, r.Bytes/1000, r.CPU,
+	return fmt.Sprintf("%-7s %dx%d %2d %-11s %5.1f/s of %d, others %.1f, %5.0f kB/s, %.3f cores (X %.3f), %s/%s ms, first %s ms, %s dB moving, %s at rest, %.0f MB, %.0f wake-ups/s",
+		r.Load, r.Size.X, r.Size.Y, r.Viewers, r.Server, r.Rate, Rates[r.Load], r.Others, r.Bytes/1000, r.CPU, r.XCPU,
 		ms(r.P50), ms(r.P95), ms(r.First), decibels(r.Moving), decibels(r.AtRest), megabytes(r.Resident), r.Wakeups)
 }
 
@@ -132,7 +132,7 @@ x11vnc and X0tigervnc look at an Xvfb as ironglass-supervisor does; Xtigervnc is
 
 - seen/s: different frames that the client showed, of those drawn. A frame that the X server was too late to take is not drawn.
 - kB/s: what one viewer is sent.
-- CPU: X server and RFB server together, in cores.
+- CPU: X server and RFB server together, in cores; of X: the part of an X server of its own.
 - ms: a frame's age once decoded, from just before its requests were written to the X server. The client's decoding is in it.
 - first: from connecting to the whole picture, in ms.
 - dB: distance of the picture from the truth (peak signal-to-noise ratio) while the load runs, where frames are known beforehand, and a moment after its end.
@@ -152,8 +152,8 @@ func (p *Report) table(b *strings.Builder, size image.Point, viewers int) {
 		many = " slowest/s |"
 	}
 	fmt.Fprintf(b, "## %dx%d, %s\n\n", size.X, size.Y, plural(viewers, "viewer"))
-	fmt.Fprintf(b, "| load | server | seen/s | of drawn |%s kB/s | CPU | ms p50 | ms p95 | first | dB moving | dB at rest | MB | wake-ups/s |\n", many)
-	b.WriteString("|---|---|" + strings.Repeat("---|", 10+min(1, len(many))) + "\n")
+	fmt.Fprintf(b, "| load | server | seen/s | of drawn |%s kB/s | CPU | of X | ms p50 | ms p95 | first | dB moving | dB at rest | MB | wake-ups/s |\n", many)
+	b.WriteString("|---|---|" + strings.Repeat("---|", 11+min(1, len(many))) + "\n")
 	for _, r := range rows {
 		if r.Error != "" {
 			reason, _, _ := strings.Cut(r.Error, "\n")
@@ -167,12 +167,16 @@ func (p *Report) table(b *strings.Builder, size image.Point, viewers int) {
 		if many != "" {
 			slowest = " " + short(r.Others) + " |"
 		}
+		xcpu := "-"
+		if r.XCPU > 0 {
+			xcpu = fmt.Sprintf("%.3f", r.XCPU)
+		}
 		memory := fmt.Sprintf("%.0f", megabytes(r.Resident))
 		if r.Server == "Xtigervnc" {
 			memory = "(" + memory + ")"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s |%s %s | %.3f | %s | %s | %s | %s | %s | %s | %.0f |\n", r.Load, name(r.Server),
-			seen, share, slowest, short(r.Bytes/1000), r.CPU, ms(r.P50), ms(r.P95), ms(r.First),
+		fmt.Fprintf(b, "| %s | %s | %s | %s |%s %s | %.3f | %s | %s | %s | %s | %s | %s | %s | %.0f |\n", r.Load, name(r.Server),
+			seen, share, slowest, short(r.Bytes/1000), r.CPU, xcpu, ms(r.P50), ms(r.P95), ms(r.First),
 			decibels(r.Moving), decibels(r.AtRest), memory, r.Wakeups)
 	}
 	b.WriteString("\n")
