@@ -154,19 +154,22 @@ func (e *engine) step(now time.Time) time.Time {
 		again = earlier(again, at)
 	}
 	wanted, at := e.wanted(now)
-	if !wanted {
-		if !at.IsZero() {
-			again = earlier(again, at)
-		}
-		return again
+	due := e.lastFrame.Add(e.cfg.FrameInterval)
+	if wanted && (e.urgent || !now.Before(due)) {
+		e.urgent = false
+		e.lastFrame = now
+		e.look(now)
+		e.send(now)
+		// Where there was nothing new to send, no writer will say when to go on.
+		wanted, at = e.wanted(now)
+		due = now.Add(e.cfg.FrameInterval)
 	}
-	if due := e.lastFrame.Add(e.cfg.FrameInterval); !e.urgent && now.Before(due) {
-		return earlier(again, due)
+	switch {
+	case wanted:
+		again = earlier(again, due)
+	case !at.IsZero():
+		again = earlier(again, at)
 	}
-	e.urgent = false
-	e.lastFrame = now
-	e.look(now)
-	e.send(now)
 	return again
 }
 

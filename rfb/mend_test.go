@@ -98,6 +98,32 @@ func TestMend(t *testing.T) {
 	})
 }
 
+// A source that tells of a change which is none, as one does that draws the
+// same again, does not keep what was lost from being mended.
+func TestMendAfterNothingNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := rfbtest.NewSource(512, 256)
+		srv := rfb.NewServer(src, rfb.ServerConfig{})
+		defer srv.Close()
+		v := onlooker(t, srv, 10e6, lossy)
+		defer v.Conn.Close()
+		began := time.Now()
+		paste(src, golden.Photo(512, 256), image.Point{})
+		want := src.Picture()
+		time.AfterFunc(150*time.Millisecond, func() {
+			src.Draw(func(dst *pixel.Frame) *pixel.Region { return pixel.RegionOf(dst.Rect()) })
+		})
+		for !v.Frame.Equal(want) {
+			if _, err := v.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it was exact after %v", took)
+		}
+	})
+}
+
 // Without a quality level nothing is ever lost.
 func TestNoLossUnasked(t *testing.T) {
 	src := rfbtest.NewSource(300, 200)

@@ -83,7 +83,9 @@ func watch(t *testing.T, n int, interval time.Duration, rate float64, latency ti
 		seen[i].age = seen[i].at.Sub(f.drawn[seen[i].number-1])
 	}
 	ours.Close()
-	<-served
+	if err := <-served; err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
 	srv.Close()
 	synctest.Wait()
 	return seen

@@ -171,10 +171,10 @@ func runOnce(t *testing.T, cfg rfb.ClientConfig) error {
 
 // The password that allows to look only makes a viewer that can no more.
 func TestViewOnlyPassword(t *testing.T) {
-	src := rfbtest.NewSource(200, 100)
-	src.Fill(image.Rect(0, 0, 200, 100), 0x445566)
-	node := serve(t, src, rfb.ServerConfig{Security: []security.Type{security.VNCAuth{Passwords: secrets}}})
 	for password, want := range map[string]int{"look-only": 0, "operate-me": 1} {
+		src := rfbtest.NewSource(200, 100)
+		src.Fill(image.Rect(0, 0, 200, 100), 0x445566)
+		node := serve(t, src, rfb.ServerConfig{Security: []security.Type{security.VNCAuth{Passwords: secrets}}})
 		client := rfb.NewClient(rfb.ClientConfig{Dial: node.dialer(),
 			Security: []security.Type{security.VNCAuth{Credentials: security.Credentials{Password: password}}}})
 		front := serve(t, client, rfb.ServerConfig{})

@@ -208,20 +208,41 @@ func writeBuffers(conn net.Conn, bufs net.Buffers) error {
 	case *net.TCPConn, *net.UnixConn:
 		_, err = bufs.WriteTo(c) // one writev
 	default:
-		n := 0
-		for _, b := range bufs {
-			n += len(b)
-		}
-		all := make([]byte, 0, n)
-		for _, b := range bufs {
-			all = append(all, b...)
-		}
-		_, err = conn.Write(all)
+		err = writeJoined(conn, bufs)
 	}
 	var t net.Error
 	if errors.As(err, &t) && t.Timeout() {
 		return errTimeout
 	}
+	return err
+}
+
+// joined has buffers for writeJoined.
+var joined = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// writeJoined writes bufs in pieces of 64 KiB, for connections that make a
+// message of each write, as encrypted ones do.
+func writeJoined(conn net.Conn, bufs net.Buffers) error {
+	buf := joined.Get().(*[64 << 10]byte)
+	defer joined.Put(buf)
+	n := 0
+	for _, b := range bufs {
+		for len(b) > 0 {
+			k := copy(buf[n:], b)
+			b, n = b[k:], n+k
+			if n < len(buf) {
+				continue
+			}
+			if _, err := conn.Write(buf[:n]); err != nil {
+				return err
+			}
+			n = 0
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	_, err := conn.Write(buf[:n])
 	return err
 }
 

@@ -31,6 +31,9 @@ type eaxConn struct {
 	failed  error  // of a write, after which nothing can be written
 }
 
+// NetConn is the connection below the encryption.
+func (c *eaxConn) NetConn() net.Conn { return c.Conn }
+
 // sealed is one direction.
 type sealed struct {
 	cipher.AEAD

@@ -33,6 +33,9 @@ var (
 	Version38 = Version{3, 8}
 )
 
+// appleMinor is what Apple's servers and viewers say for 8.
+const appleMinor = 889
+
 // VersionLen is the length of a ProtocolVersion message in bytes.
 const VersionLen = 12
 
@@ -45,8 +48,9 @@ func (v Version) Append(b []byte) []byte {
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // ParseVersion reads a ProtocolVersion message. Versions that were never
-// published are treated as the newest published one below them, as rfbproto
-// 7.1.1 asks: 3.5 as 3.3; 3.889 (Apple) and all later ones as 3.8.
+// published, such as 3.5 and 3.16, do not have what came with 3.7 and are
+// treated as 3.3, as rfbproto 7.1.1 asks. Exceptions are 3.889, which is
+// Apple's 3.8, and majors above 3, which other vendors' 3.8 goes by.
 func ParseVersion(p []byte) (Version, error) {
 	if len(p) != VersionLen || string(p[:4]) != "RFB " || p[7] != '.' || p[11] != '\n' {
 		return Version{}, Errorf("the peer does not speak RFB: it began with %q", p)
@@ -63,12 +67,12 @@ func ParseVersion(p []byte) (Version, error) {
 	switch {
 	case v.Major < 3 || v.Major == 3 && v.Minor < 3:
 		return Version{}, Errorf("the peer's RFB version %v is too old, 3.3 is the oldest supported", v)
-	case v.Major == 3 && v.Minor < 7:
-		return Version33, nil
-	case v.Major == 3 && v.Minor == 7:
+	case v.Major > 3, v.Minor == Version38.Minor, v.Minor == appleMinor:
+		return Version38, nil
+	case v.Minor == Version37.Minor:
 		return Version37, nil
 	default:
-		return Version38, nil
+		return Version33, nil
 	}
 }
 

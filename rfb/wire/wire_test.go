@@ -109,7 +109,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestVersions(t *testing.T) {
 	for in, want := range map[string]Version{
-		"RFB 003.003\n": Version33, "RFB 003.005\n": Version33, "RFB 003.006\n": Version33,
+		"RFB 003.003\n": Version33, "RFB 003.005\n": Version33, "RFB 003.006\n": Version33, "RFB 003.016\n": Version33,
 		"RFB 003.007\n": Version37, "RFB 003.008\n": Version38, "RFB 003.889\n": Version38,
 		"RFB 004.001\n": Version38,
 	} {
