@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	var s settings
 	fs := flag.NewFlagSet("benchpeers", flag.ContinueOnError)
 	fs.StringVar(&s.out, "o", "", "the `folder` that gets bench-peers.md and pictures/bench-peers.svg; without it the table is printed")
-	fs.StringVar(&s.raw, "raw", "", "the `file` that gets all figures as JSON, in place of which the run is not lost when it is cut off")
+	fs.StringVar(&s.raw, "raw", "", "the `file` that gets all figures as JSON after each cell, so that a run that is cut off is not lost")
 	fs.StringVar(&s.from, "from", "", "a `file` of -raw to make table and chart of, without measuring")
 	fs.StringVar(&s.loads, "loads", strings.Join(loads.Loads, ","), "the loads")
 	fs.StringVar(&s.servers, "servers", strings.Join(loads.Servers, ","), "the servers; also "+loads.Attached)

@@ -49,8 +49,9 @@ type Result struct {
 	Rate, Others float64
 	// Bytes is per second and viewer.
 	Bytes float64
-	// CPU is of the X server and the RFB server, in cores.
-	CPU float64
+	// CPU is of the X server and the RFB server, in cores; XCPU is the X
+	// server's part, 0 where it is the RFB server itself.
+	CPU, XCPU float64
 	// Wakeups is how often their threads went to sleep per second.
 	Wakeups  float64
 	P50, P95 time.Duration // of the frames' ages
@@ -184,6 +185,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // usage is what was used up to a moment.
 type usage struct {
 	at, cpu  time.Duration
+	xcpu     time.Duration // the X server's part of cpu
 	switches int64
 	bytes    int64
 }
@@ -203,6 +205,9 @@ func (r *running) usage(viewers []*viewer) (u usage, err error) {
 			return u, err
 		}
 		u.cpu += cpu
+		if pid != r.rfb {
+			u.xcpu = cpu
+		}
 		u.switches += n
 	}
 	for _, v := range viewers {
@@ -228,6 +233,7 @@ func load(ctx context.Context, server *running, viewers []*viewer, out *Result) 
 	}
 	seconds := (after.at - before.at).Seconds()
 	out.CPU = (after.cpu - before.cpu).Seconds() / seconds
+	out.XCPU = (after.xcpu - before.xcpu).Seconds() / seconds
 	out.Wakeups = float64(after.switches-before.switches) / seconds
 	out.Bytes = float64(after.bytes-before.bytes) / seconds / float64(len(viewers))
 	return done, ctx.Err()
