@@ -260,8 +260,12 @@ func (p *Report) verdict(b *strings.Builder) {
 			}
 			compared++
 			if a, z := m.of(ours), m.of(best); a > max(z, m.none) {
-				lost = append(lost, fmt.Sprintf("| %s | %dx%d | %d | %s | %s | %s of %s | %.2f |", ours.Load, ours.Size.X, ours.Size.Y,
-					ours.Viewers, m.name+", "+m.unit, short3(a), short3(z), best.Server, a/z))
+				ratio := "-"
+				if z > 0 {
+					ratio = strconv.FormatFloat(a/z, 'f', 2, 64)
+				}
+				lost = append(lost, fmt.Sprintf("| %s | %dx%d | %d | %s | %s | %s of %s | %s |", ours.Load, ours.Size.X, ours.Size.Y,
+					ours.Viewers, m.name+", "+m.unit, short3(a), short3(z), best.Server, ratio))
 			}
 		}
 	}
