@@ -526,15 +526,15 @@ func TestFrameClock(t *testing.T) {
 		// A frame that is out of step does not put the next ones out of step.
 		time.Sleep(time.Second)
 		start := time.Now()
-		for i, at := range []time.Duration{0, 10, 20, 40, 45, 60 + 20} {
-			time.Sleep(time.Until(start.Add(at * time.Millisecond)))
+		for i, at := range []int{0, 10, 20, 40, 45, 80} {
+			time.Sleep(time.Until(start.Add(time.Duration(at) * time.Millisecond)))
 			draw(uint32(100 + i))
 			await(t, v, src.Picture())
 			want := at
 			if at == 45 {
 				want = 60 // the rate is kept all the same
 			}
-			if d := time.Since(start); d != want*time.Millisecond {
+			if d := time.Since(start); d != time.Duration(want)*time.Millisecond {
 				t.Errorf("what was drawn at %d ms was there at %v", at, d)
 			}
 		}
