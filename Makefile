@@ -31,6 +31,7 @@ help:
 	@echo 'make generate  write the generated sources anew'
 	@echo 'make lint      formatting, vet, golangci-lint, known vulnerabilities, scripts'
 	@echo 'make bench     benchmarks and the figures of the whole path'
+	@echo 'make bench-peers  servers side by side in every load; writes docs/bench-peers.md'
 	@echo 'make fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make clean     remove what was built; bin/tools stays'
 
@@ -69,6 +70,14 @@ test: deps-test web
 .PHONY: bench
 bench: deps-test web
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -timeout $(TESTTIMEOUT) $(PKGS)
+	$(MAKE) bench-peers
+
+# The servers of X screens side by side, which takes about 20 minutes; flags
+# such as BENCHPEERS='-loads video -viewers 1' make it less.
+BENCHPEERS ?= -o docs
+.PHONY: bench-peers
+bench-peers: deps-test
+	$(GO) run ./integration/benchpeers $(BENCHPEERS)
 
 # `go test -fuzz` takes one target of one package at a time.
 .PHONY: fuzz

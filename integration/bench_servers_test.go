@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ironglass/ironglass/integration/loads"
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/rfbtest"
 	"github.com/ironglass/ironglass/rfb/rfbtest/golden"
@@ -158,24 +159,8 @@ func benchmarkServer(b *testing.B, address string, pid int, truth *pixel.Frame, 
 	b.ReportMetric(float64(c.n-before)/float64(b.N)/1000, "kB/picture")
 	b.ReportMetric(float64((processorTime(b, pid)-cpu).Microseconds())/float64(b.N)/1000, "cpu-ms/picture")
 	b.ReportMetric(float64(took.Microseconds())/float64(b.N)/1000, "ms/picture")
-	if db := distance(v.Frame, truth); !math.IsInf(db, 1) {
+	if db := loads.PSNR(v.Frame, truth, truth.Rect()); !math.IsInf(db, 1) {
 		b.ReportMetric(db, "dB")
 	}
 	b.ReportMetric(0, "ns/op") // said in ms
-}
-
-// distance is the peak signal-to-noise ratio in decibels, infinite for equal
-// pictures.
-func distance(a, b *pixel.Frame) float64 {
-	var sum float64
-	for y := range a.Height {
-		for x := range a.Width {
-			p, q := a.Pixel(x, y), b.Pixel(x, y)
-			for shift := 0; shift < 24; shift += 8 {
-				d := float64(p>>shift&0xff) - float64(q>>shift&0xff)
-				sum += d * d
-			}
-		}
-	}
-	return 10 * math.Log10(255*255/(sum/float64(3*a.Width*a.Height)))
 }

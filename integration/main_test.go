@@ -25,6 +25,7 @@ var built struct {
 	ironglass  string
 	supervisor string
 	xclient    string
+	xload      string
 }
 
 func TestMain(m *testing.M) {
@@ -62,13 +63,14 @@ func buildPrograms() error {
 	built.ironglass = filepath.Join(built.dir, "ironglass")
 	built.supervisor = filepath.Join(built.dir, "ironglass-supervisor")
 	built.xclient = filepath.Join(built.dir, "xclient")
+	built.xload = filepath.Join(built.dir, "xload")
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	args, cgo := []string{"build", "-trimpath", "-buildvcs=false"}, "0"
 	if os.Getenv("IRONGLASS_TEST_RACE") == "1" {
 		args, cgo = append(args, "-race"), "1"
 	}
-	args = append(args, "-o", built.dir+"/", "../cmd/ironglass", "../cmd/ironglass-supervisor", "./xclient")
+	args = append(args, "-o", built.dir+"/", "../cmd/ironglass", "../cmd/ironglass-supervisor", "./xclient", "./xload")
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {

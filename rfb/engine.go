@@ -15,8 +15,11 @@ import (
 // viewers are shown it, what is known to have changed, the viewers' state and
 // the encoded pieces.
 //
-// Time: a change is looked at and sent at once when the last frame is at
-// least FrameInterval ago, else when it is. With nothing to do the loop sleeps
+// Time: a change is looked at and sent at once when the last frame was due at
+// least FrameInterval ago, else when it is. A frame that comes late does not
+// make the next ones late, so that a source that draws at the same rate stays
+// in step, and what a display that was quiet draws in two strokes is sent in
+// two. With nothing to do the loop sleeps
 // without a timer.
 type engine struct {
 	s   *Server
@@ -35,6 +38,7 @@ type engine struct {
 	seen    pixel.Region // looked at since the mail was last read
 	grid    grid
 	finder  pixel.MoveFinder
+	vain    vain
 	cursor  cursorState
 	leds    LEDState
 	hasLEDs bool
@@ -49,7 +53,7 @@ type engine struct {
 	viewers  map[*viewer]struct{}
 	watchers map[*watcher]struct{}
 
-	lastFrame time.Time
+	lastFrame time.Time // when it was due, not much before it was looked at
 	urgent    bool      // somebody waits for a first picture
 	quietAt   time.Time // when the last viewer left, for Linger; zero with viewers
 }
@@ -157,12 +161,13 @@ func (e *engine) step(now time.Time) time.Time {
 	due := e.lastFrame.Add(e.cfg.FrameInterval)
 	if wanted && (e.urgent || !now.Before(due)) {
 		e.urgent = false
-		e.lastFrame = now
+		// A frame that is late does not make the next one late.
+		e.lastFrame = later(due, now.Add(-e.cfg.FrameInterval))
 		e.look(now)
 		e.send(now)
 		// Where there was nothing new to send, no writer will say when to go on.
 		wanted, at = e.wanted(now)
-		due = now.Add(e.cfg.FrameInterval)
+		due = e.lastFrame.Add(e.cfg.FrameInterval)
 	}
 	switch {
 	case wanted:
@@ -436,18 +441,23 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.pending.clip(e.frame.Rect())
-	copies := e.anyCopies(now)
-	if copies {
-		e.finder.Widen(&e.pending.damage)
+	damage := &e.pending.damage
+	search := e.worthSearching(now)
+	if search {
+		damage = damage.Clone()
+		e.finder.Widen(damage)
 	}
 	var changed *pixel.Region
 	var found []move
-	err := e.active.src.Grab(&e.pending.damage, func(view *pixel.Frame) {
+	err := e.active.src.Grab(damage, func(view *pixel.Frame) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
 		}
-		if copies {
-			found = e.findMoves(view)
+		if search {
+			found = e.findMoves(view, damage, now)
+		}
+		if len(found) > 0 {
+			e.pending.damage = *damage
 		}
 		changed = pixel.Update(e.frame, view, &e.pending.damage)
 	})

@@ -1,6 +1,7 @@
 package rfb
 
 import (
+	"image"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
@@ -10,9 +11,32 @@ import (
 // more, such as a film, only looks as if it moved.
 const maxFound = 3
 
-// anyCopies reports whether it is worth while to look for moves: whether some
-// viewer can be sent them.
-func (e *engine) anyCopies(now time.Time) bool {
+// Where nothing was found so often in a row, at the same place and without a
+// pause, it is looked for again in each so manieth frame only: a film does not
+// begin to scroll, and a scroll that begins is found a moment later.
+const (
+	vainSearches = 6
+	vainPeriod   = 4
+	vainPause    = 250 * time.Millisecond
+)
+
+// vain is what was looked for in vain last.
+type vain struct {
+	bounds image.Rectangle // of the damage
+	n      int             // how often in a row
+	at     time.Time
+}
+
+// worthSearching reports whether it is worth while to look for moves: whether
+// some viewer can be sent them, and one may be there.
+func (e *engine) worthSearching(now time.Time) bool {
+	if v := &e.vain; v.n >= vainSearches && v.bounds == e.pending.damage.Bounds() && now.Sub(v.at) < vainPause {
+		v.n++
+		v.at = now
+		if v.n%vainPeriod != 0 {
+			return false
+		}
+	}
 	for v := range e.viewers {
 		if v.copies(e, now) {
 			return true
@@ -22,10 +46,10 @@ func (e *engine) anyCopies(now time.Time) bool {
 }
 
 // findMoves carries out in the frame what has moved in the view without being
-// announced, and returns it. All of it lies inside the pending damage, which
-// stays, so that the update afterwards sees to whatever is not as if moved.
-func (e *engine) findMoves(view *pixel.Frame) (found []move) {
-	left := e.pending.damage.Clone()
+// announced, and returns it. All of it lies inside damage, so that an update
+// of that afterwards sees to whatever is not as if moved.
+func (e *engine) findMoves(view *pixel.Frame, damage *pixel.Region, now time.Time) (found []move) {
+	left := damage.Clone()
 	for range maxFound {
 		r, from, ok := e.finder.Find(e.frame, view, left)
 		if !ok {
@@ -34,6 +58,15 @@ func (e *engine) findMoves(view *pixel.Frame) (found []move) {
 		e.frame.Move(r, from)
 		found = append(found, move{r, from})
 		left.Subtract(pixel.RegionOf(r))
+	}
+	switch b := e.pending.damage.Bounds(); {
+	case len(found) > 0:
+		e.vain = vain{}
+	case b != e.vain.bounds || now.Sub(e.vain.at) >= vainPause:
+		e.vain = vain{bounds: b, n: 1, at: now}
+	default:
+		e.vain.n = max(e.vain.n, min(e.vain.n+1, vainSearches))
+		e.vain.at = now
 	}
 	return found
 }

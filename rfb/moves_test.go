@@ -82,6 +82,36 @@ func TestUnannouncedScroll(t *testing.T) {
 	}
 }
 
+// After a film, in which nothing moves, a scroll is found again, if not at
+// once.
+func TestUnannouncedScrollAfterFilm(t *testing.T) {
+	const width, height = 400, 300
+	src := rfbtest.NewSource(width, height)
+	src.Show(golden.Noise(width, height, 0))
+	h := serve(t, src, rfb.ServerConfig{})
+	v := h.viewer(wire.EncodingRaw, wire.EncodingCopyRect, wire.PseudoCursor)
+	await(t, v, src.Picture())
+	show := func(f *pixel.Frame) {
+		src.Draw(func(p *pixel.Frame) *pixel.Region {
+			pixel.Copy(p, f, p.Rect())
+			return pixel.RegionOf(p.Rect())
+		})
+		await(t, v, src.Picture())
+	}
+	for i := range uint64(20) {
+		show(golden.Noise(width, height, 1+i))
+	}
+	show(golden.TextConsole(width, height))
+	for i := range 12 {
+		copies := v.Count[wire.EncodingCopyRect]
+		scroll(src, image.Rect(0, 0, width, height), image.Pt(0, -16), 0x445566+uint32(i))
+		await(t, v, src.Picture())
+		if i >= 4 && v.Count[wire.EncodingCopyRect] == copies {
+			t.Errorf("scroll %d came without CopyRect", i)
+		}
+	}
+}
+
 // So does a dragged window, of which the two places are announced.
 func TestUnannouncedDrag(t *testing.T) {
 	const width, height = 1024, 768

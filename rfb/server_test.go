@@ -523,6 +523,21 @@ func TestFrameClock(t *testing.T) {
 				t.Errorf("a quiet display's change took %v", d)
 			}
 		}
+		// A frame that is out of step does not put the next ones out of step.
+		time.Sleep(time.Second)
+		start := time.Now()
+		for i, at := range []int{0, 10, 20, 40, 45, 80} {
+			time.Sleep(time.Until(start.Add(time.Duration(at) * time.Millisecond)))
+			draw(uint32(100 + i))
+			await(t, v, src.Picture())
+			want := at
+			if at == 45 {
+				want = 60 // the rate is kept all the same
+			}
+			if d := time.Since(start); d != time.Duration(want)*time.Millisecond {
+				t.Errorf("what was drawn at %d ms was there at %v", at, d)
+			}
+		}
 		before := src.Grabs()
 		for i := range uint32(1000) { // a second of change at 1 kHz
 			time.Sleep(time.Millisecond)

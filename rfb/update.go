@@ -103,6 +103,10 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 	return en, append(jobs, j)
 }
 
+// helpedArea is how many pixels are worth another core: waking one takes about
+// as long as encoding a few thousand.
+const helpedArea = 32 << 10
+
 // encode carries out the jobs on as many cores as there are. The frame does
 // not change meanwhile, for only the loop changes it.
 func (e *engine) encode(jobs []job) {
@@ -121,7 +125,11 @@ func (e *engine) encode(jobs []job) {
 		}
 	}
 	var helpers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) - 1 {
+	area := 0
+	for _, j := range jobs {
+		area += j.entry.rect.Dx() * j.entry.rect.Dy()
+	}
+	for range min(runtime.GOMAXPROCS(0), len(jobs), 1+area/helpedArea) - 1 {
 		helpers.Go(work)
 	}
 	work()

@@ -34,6 +34,10 @@ type MoveFinder struct {
 	tiles     []int64 // gains of tiles, column after column
 	cover     []int64 // how many of their pixels are damaged
 	sum       []int64
+
+	last   image.Rectangle // the rectangle that was found last, empty for none
+	lastBy image.Point     // and how far it had moved
+	times  int             // Find was called since it was searched for
 }
 
 const (
@@ -56,6 +60,10 @@ const (
 	// many pieces that were looked for.
 	minVotes  = 3
 	voteShare = 64
+
+	// mostAgain is how often the last move is tried before all is searched
+	// again, lest a part that was too small be taken for ever.
+	mostAgain = 120
 
 	// tileHeight and minTile are the size of tiles; very wide areas have
 	// no more than about mostTiles in a row, but wider ones.
@@ -87,6 +95,14 @@ type vote struct {
 func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, from image.Point, ok bool) {
 	m.old, m.view, m.damage = old, view, damage
 	defer func() { m.old, m.view, m.damage = nil, nil, nil }()
+	m.times++
+	tried := m.times >= mostAgain
+	if !tried {
+		if r, tried = m.again(); !r.Empty() {
+			m.last = r
+			return r, r.Min.Sub(m.lastBy), true
+		}
+	}
 	area := m.changed()
 	if area.Dx() < minMove || area.Dy() < minMove {
 		return r, from, false
@@ -103,10 +119,44 @@ func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, 
 			break
 		}
 		if r := m.extent(area, by); !r.Empty() {
+			// What else moved in a picture does not take its place.
+			if tried || 2*size(r) > size(m.last) {
+				m.last, m.lastBy, m.times = r, by, 0
+			}
 			return r, r.Min.Sub(by), true
 		}
 	}
 	return image.Rectangle{}, image.Point{}, false
+}
+
+// again returns where the last move has happened once more, at the same place
+// as when a terminal scrolls, or further on; empty where it has not. tried says
+// that it could have. Few rows are looked at only: whoever carries the move out
+// compares all of them.
+func (m *MoveFinder) again() (r image.Rectangle, tried bool) {
+	inside := m.old.Rect().Intersect(m.view.Rect())
+	for _, r := range [...]image.Rectangle{m.last, m.last.Add(m.lastBy)} {
+		if r.Empty() || !r.In(inside) || !r.Sub(m.lastBy).In(inside) || !m.covered(r) {
+			continue
+		}
+		tried = true
+		rows, right, gained := 0, 0, 0
+		for y := r.Min.Y + viewStep/2; y < r.Max.Y; y += viewStep {
+			v := m.view.Row(y, r.Min.X, r.Max.X)
+			rows++
+			if nearDiff(v, m.old.Row(y-m.lastBy.Y, r.Min.X-m.lastBy.X, r.Max.X-m.lastBy.X)) < len(v) {
+				continue
+			}
+			right++
+			if nearDiff(v, m.old.Row(y, r.Min.X, r.Max.X)) < len(v) {
+				gained++
+			}
+		}
+		if 8*right >= 7*rows && 4*gained >= rows {
+			return r, true
+		}
+	}
+	return image.Rectangle{}, tried
 }
 
 // Widen lets damage grow to its bounds where a good part of them is damaged:

@@ -386,3 +386,41 @@ func BenchmarkFindMove(b *testing.B) {
 		}
 	}
 }
+
+// TestMoveAgain: what moves as it did before is found by a look at few rows,
+// and only where it does.
+func TestMoveAgain(t *testing.T) {
+	text := golden.TextConsole(800, 1600)
+	at := func(y int) *pixel.Frame { return part(text, image.Rect(0, y, 800, y+600)) }
+	var finder pixel.MoveFinder
+	dst := at(0)
+	step := func(view *pixel.Frame) (r image.Rectangle, by image.Point) {
+		t.Helper()
+		damage := pixel.RegionOf(view.Rect())
+		r, from, ok := finder.Find(dst, view, damage)
+		if ok {
+			by = r.Min.Sub(from)
+			dst.Move(r, from)
+		}
+		pixel.Update(dst, view, damage)
+		if !dst.Equal(view) {
+			t.Fatal("the picture is not the view")
+		}
+		return r, by
+	}
+	first, _ := step(at(16))
+	for y := 32; y < 160; y += 16 {
+		if r, by := step(at(y)); r != first || by != image.Pt(0, -16) {
+			t.Errorf("a line further: %v by %v instead of %v by (0,-16)", r, by, first)
+		}
+	}
+	if _, by := step(at(192)); by.Y >= 0 || by.Y == -16 {
+		t.Errorf("three lines are found as %v", by)
+	}
+	if r, _ := step(dst.Clone()); !r.Empty() {
+		t.Errorf("in a picture that stays %v is found", r)
+	}
+	if r, _ := step(golden.Desktop(800, 600)); !r.Empty() {
+		t.Errorf("in another picture %v is found", r)
+	}
+}

@@ -1,0 +1,170 @@
+// Command benchpeers measures ironglass-supervisor and its peers side by side
+// in every load (integration/loads) and writes a table and a chart for docs.
+//
+//	go run ./integration/benchpeers -o docs
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ironglass/ironglass/integration/loads"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "benchpeers:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the flags.
+type settings struct {
+	out, raw, from             string
+	loads, servers, geometries string
+	viewers                    string
+	seconds                    float64
+	supervisor                 string
+}
+
+func run(ctx context.Context, args []string) error {
+	var s settings
+	fs := flag.NewFlagSet("benchpeers", flag.ContinueOnError)
+	fs.StringVar(&s.out, "o", "", "the `folder` that gets bench-peers.md and pictures/bench-peers.svg; without it the table is printed")
+	fs.StringVar(&s.raw, "raw", "", "the `file` that gets all figures as JSON after each cell, so that a run that is cut off is not lost")
+	fs.StringVar(&s.from, "from", "", "a `file` of -raw to make table and chart of, without measuring")
+	fs.StringVar(&s.loads, "loads", strings.Join(loads.Loads, ","), "the loads")
+	fs.StringVar(&s.servers, "servers", strings.Join(loads.Servers, ","), "the servers; also "+loads.Attached)
+	fs.StringVar(&s.geometries, "sizes", "1280x1024,1920x1200", "the screens' sizes in pixels")
+	fs.StringVar(&s.viewers, "viewers", "1,5,20", "how many viewers")
+	fs.Float64Var(&s.seconds, "seconds", 5, "how long each load runs")
+	fs.StringVar(&s.supervisor, "supervisor", "", "the supervisor's `file` instead of one built for the run")
+	quick := fs.Bool("quick", false, "one size, one viewer, two seconds each")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *quick {
+		s.geometries, s.viewers, s.seconds = "1280x1024", "1", 2
+	}
+	report := loads.Report{Machine: loads.Machine()}
+	if s.from != "" {
+		b, err := os.ReadFile(s.from)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, &report); err != nil {
+			return fmt.Errorf("%s: %w", s.from, err)
+		}
+	} else {
+		cells, err := s.cells()
+		if err != nil {
+			return err
+		}
+		if err := s.measure(ctx, cells, &report); err != nil {
+			return err
+		}
+	}
+	return s.write(&report)
+}
+
+// cells are all that is to be measured, the servers in turn in each.
+func (s *settings) cells() ([]loads.Cell, error) {
+	var out []loads.Cell
+	for _, geometry := range strings.Split(s.geometries, ",") {
+		var size image.Point
+		if _, err := fmt.Sscanf(geometry, "%dx%d", &size.X, &size.Y); err != nil {
+			return nil, fmt.Errorf("the size %q is not as 1280x1024: %w", geometry, err)
+		}
+		for _, viewers := range strings.Split(s.viewers, ",") {
+			n, err := strconv.Atoi(viewers)
+			if err != nil || n < 1 {
+				return nil, fmt.Errorf("%q is no number of viewers", viewers)
+			}
+			for _, load := range strings.Split(s.loads, ",") {
+				for _, server := range strings.Split(s.servers, ",") {
+					out = append(out, loads.Cell{Load: load, Server: server, Size: size, Viewers: n,
+						Duration: time.Duration(s.seconds * float64(time.Second))})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// measure measures the cells. One that fails is in the report with the reason.
+func (s *settings) measure(ctx context.Context, cells []loads.Cell, report *loads.Report) error {
+	dir, err := os.MkdirTemp("", "benchpeers-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	programs, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if s.supervisor != "" {
+		programs.Supervisor = s.supervisor
+	}
+	for i, c := range cells {
+		r, err := loads.Measure(ctx, programs, c)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%v: %v\n", c, err)
+		} else {
+			fmt.Fprintf(os.Stderr, "%3d of %d  %s\n", i+1, len(cells), r.Line())
+		}
+		report.Results = append(report.Results, r)
+		if s.raw != "" {
+			b, err := json.MarshalIndent(report, "", "\t")
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(s.raw, b, 0o644); err != nil { //nolint:gosec // for others to read
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// build builds what is measured as it is shipped, and what draws.
+func build(ctx context.Context, dir string) (loads.Programs, error) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/",
+		"./cmd/ironglass-supervisor", "./integration/xload")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return loads.Programs{}, fmt.Errorf("building the programs (run this in the repository): %w\n%s", err, out)
+	}
+	return loads.Programs{Supervisor: filepath.Join(dir, "ironglass-supervisor"), Load: filepath.Join(dir, "xload")}, nil
+}
+
+// write writes table and chart.
+func (s *settings) write(report *loads.Report) error {
+	if s.out == "" {
+		_, err := os.Stdout.WriteString(report.Markdown())
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(s.out, "pictures"), 0o755); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(s.out, "bench-peers.md"), []byte(report.Markdown()), 0o644),
+		os.WriteFile(filepath.Join(s.out, "pictures", "bench-peers.svg"), []byte(report.Chart()), 0o644),
+	)
+}
