@@ -19,8 +19,7 @@ import (
 // least FrameInterval ago, else when it is. A frame that comes late does not
 // make the next ones late, so that a source that draws at the same rate stays
 // in step, and what a display that was quiet draws in two strokes is sent in
-// two. With nothing to do the loop sleeps
-// without a timer.
+// two. With nothing to do the loop sleeps without a timer.
 type engine struct {
 	s   *Server
 	cfg *ServerConfig
