@@ -527,6 +527,11 @@ func testHangs(t *testing.T, s *Subject) {
 	}
 	f := follow(t, s.Source)
 	f.settle(s)
+	for rnd := range 20 { // so that the display is being asked something
+		if s.Draw != nil {
+			s.Draw(random(uint64(rnd)))
+		}
+	}
 	s.Hang()
 	speak(t, s.Source, 1000)
 	time.Sleep(aWhile)
