@@ -12,6 +12,9 @@ FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
 # CONFIG is what `make run` serves.
 CONFIG ?= deploy/demo/demo.yaml
+# How long the soak test runs and how often it kills; make test runs a short one.
+SOAKTIME  ?= 10m
+SOAKKILLS ?= 50
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -29,6 +32,7 @@ help:
 	@echo 'make build     bin/ironglass and bin/ironglass-supervisor'
 	@echo 'make web       fetch the parts of the console page that npm holds'
 	@echo 'make generate  write the generated sources anew'
+	@echo 'make soak      $(SOAKTIME) of everything at once, with $(SOAKKILLS) kills'
 	@echo 'make lint      formatting, vet, golangci-lint, known vulnerabilities, scripts'
 	@echo 'make bench     benchmarks and the figures of the whole path'
 	@echo 'make bench-peers  servers side by side in every load; writes docs/bench-peers.md'
@@ -66,6 +70,11 @@ generate: web
 .PHONY: test
 test: deps-test web
 	CI=true CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) $(PKGS)
+
+.PHONY: soak
+soak: deps-test web
+	CI=true CGO_ENABLED=1 IRONGLASS_SOAK=$(SOAKTIME) IRONGLASS_SOAK_KILLS=$(SOAKKILLS) \
+		$(GO) test -race -count 1 -timeout 1h -v -run '^TestSoak$$' ./integration
 
 .PHONY: bench
 bench: deps-test web

@@ -100,6 +100,14 @@ func (c *Client) encodings(conn net.Conn) []wire.Encoding {
 // Run connects and follows the server until ctx ends or the connection does;
 // the error then says why in words for a person.
 func (c *Client) Run(ctx context.Context, d *Desktop) error {
+	err := c.run(ctx, d)
+	if ctx.Err() != nil {
+		return ctx.Err() // whatever it looked like on the connection
+	}
+	return err
+}
+
+func (c *Client) run(ctx context.Context, d *Desktop) error {
 	conn, err := c.cfg.Dial(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
@@ -146,9 +154,6 @@ func (c *Client) Run(ctx context.Context, d *Desktop) error {
 	err = s.read()
 	if c.cfg.Recorded && errors.Is(err, errServerClosed) {
 		s.stay(ctx)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	return err
 }

@@ -269,7 +269,7 @@ func (e *engine) stopSource() {
 
 // runSource runs a source until its Run returns, and tells the loop.
 func (s *Server) runSource(ctx context.Context, src Source, gen uint64) {
-	err := src.Run(ctx, &Desktop{s: s, gen: gen})
+	err := src.Run(ctx, NewDesktop(run{s, gen}))
 	ended := sourceEnded{gen: gen, err: err}
 	if ctx.Err() == nil && s.cfg.SourceEnded != nil {
 		ended.next = s.cfg.SourceEnded(src, err)

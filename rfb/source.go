@@ -17,8 +17,9 @@ type Source interface {
 	// ctx ends (it then returns nil or the context's error) or the display is
 	// lost (an error that says why). The server starts it for the first
 	// viewer and ends it after the last; it may be called again afterwards,
-	// never twice at a time. Before anything else Run announces the size with
-	// d.Resize; it returns only when no goroutine of it uses d any more.
+	// never twice at a time. Run announces the size with d.Resize before any
+	// Damage and Copy; what is no pixel, such as the name, may be known
+	// before. It returns only when no goroutine of it uses d any more.
 	Run(ctx context.Context, d *Desktop) error
 
 	// Grab calls use once, with a view that holds the display's present
@@ -114,62 +115,98 @@ const (
 // Desktop is what a running Source tells its server. Its methods return at
 // once, may be called from any goroutine, and do nothing once the server has
 // gone on to another source.
-type Desktop struct {
-	s   *Server
-	gen uint64 // of the source run that this Desktop was made for
+type Desktop struct{ to Announced }
+
+// NewDesktop returns a Desktop for a source that is run by something else than
+// a Server, such as a test.
+func NewDesktop(to Announced) *Desktop { return &Desktop{to} }
+
+// Announced takes what a source tells a Desktop: each method is called where
+// Desktop's of the same name is.
+type Announced interface {
+	Damage(r *pixel.Region)
+	Copy(r image.Rectangle, from image.Point)
+	// SetScreens is called for Resize as well, with no screens.
+	SetScreens(width, height int, screens []Screen)
+	SetCursor(c *pixel.Cursor)
+	SetPointer(x, y int)
+	SetPointerRelative(relative bool)
+	OfferPower(offered bool)
+	SetLEDState(l LEDState)
+	CutText(text string)
+	Bell()
+	SetName(name string)
 }
+
+// run is one run of a source, and takes what it tells the server.
+type run struct {
+	s   *Server
+	gen uint64
+}
+
+func (t run) Damage(r *pixel.Region)                   { t.s.damage(t.gen, r) }
+func (t run) Copy(r image.Rectangle, from image.Point) { t.s.copied(t.gen, r, from) }
+func (t run) SetScreens(width, height int, l []Screen) { t.s.resized(t.gen, width, height, l) }
+func (t run) SetCursor(c *pixel.Cursor)                { t.s.setCursor(t.gen, c) }
+func (t run) SetPointer(x, y int)                      { t.s.setPointer(t.gen, image.Pt(x, y)) }
+func (t run) SetPointerRelative(relative bool)         { t.s.setPointerRelative(t.gen, relative) }
+func (t run) OfferPower(offered bool)                  { t.s.offerPower(t.gen, offered) }
+func (t run) SetLEDState(l LEDState)                   { t.s.setLEDState(t.gen, l) }
+func (t run) CutText(text string)                      { t.s.cutText(t.gen, text) }
+func (t run) Bell()                                    { t.s.bell(t.gen) }
+func (t run) SetName(name string)                      { t.s.setName(t.gen, name) }
 
 // Damage says that the pixels of r may have changed. The server looks at them
 // with Grab when a viewer wants them, and sends only what really differs. An
 // empty r says that a Grab that failed may be tried again.
-func (d *Desktop) Damage(r *pixel.Region) { d.s.damage(d.gen, r) }
+func (d *Desktop) Damage(r *pixel.Region) { d.to.Damage(r) }
 
 // Copy says that the display moved the r-sized area at from to r. It is a
 // hint for CopyRect: the pixels of r must be as if the move were carried out
 // on what was announced before it.
-func (d *Desktop) Copy(r image.Rectangle, from image.Point) { d.s.copied(d.gen, r, from) }
+func (d *Desktop) Copy(r image.Rectangle, from image.Point) { d.to.Copy(r, from) }
 
 // Resize says that the display has this size in pixels and must be looked at
 // anew. Sizes outside 1 to 16384 are an error of the source and panic.
-func (d *Desktop) Resize(width, height int) { d.s.resized(d.gen, width, height, nil) }
+func (d *Desktop) Resize(width, height int) { d.to.SetScreens(width, height, nil) }
 
 // SetScreens is Resize of a display whose picture several screens share. No
 // screens are one that is all of it. Screens that are not in the picture, that
 // are nothing, that have the same ID or are more than 255 are an error of the
 // source and panic.
 func (d *Desktop) SetScreens(width, height int, screens []Screen) {
-	d.s.resized(d.gen, width, height, slices.Clone(screens))
+	d.to.SetScreens(width, height, slices.Clone(screens))
 }
 
 // SetCursor changes the pointer's shape; nil is one that is not known, for
 // which viewers that were sent another show a small default. A source whose
 // picture has the pointer in it does not call it.
-func (d *Desktop) SetCursor(c *pixel.Cursor) { d.s.setCursor(d.gen, c) }
+func (d *Desktop) SetCursor(c *pixel.Cursor) { d.to.SetCursor(c) }
 
 // SetPointer says where the pointer is when it is not where a viewer put it:
 // at the beginning, and when the display or another client of it moved it. It
 // is painted there for viewers that see it in the picture, and is put there at
 // viewers that let it be moved (VMware Cursor Position).
-func (d *Desktop) SetPointer(x, y int) { d.s.setPointer(d.gen, image.Pt(x, y)) }
+func (d *Desktop) SetPointer(x, y int) { d.to.SetPointer(x, y) }
 
 // SetPointerRelative says whether the display takes the pointer's motion
 // instead of its position, as a machine without a tablet does. A Run begins
 // with positions.
-func (d *Desktop) SetPointerRelative(relative bool) { d.s.setPointerRelative(d.gen, relative) }
+func (d *Desktop) SetPointerRelative(relative bool) { d.to.SetPointerRelative(relative) }
 
 // OfferPower says whether the source's Power can be called. A Run begins with
 // not.
-func (d *Desktop) OfferPower(offered bool) { d.s.offerPower(d.gen, offered) }
+func (d *Desktop) OfferPower(offered bool) { d.to.OfferPower(offered) }
 
 // SetLEDState says which keyboard lights are lit.
-func (d *Desktop) SetLEDState(l LEDState) { d.s.setLEDState(d.gen, l) }
+func (d *Desktop) SetLEDState(l LEDState) { d.to.SetLEDState(l) }
 
 // CutText hands the display's clipboard to the viewers as UTF-8 with "\n" line
 // ends, up to 1 MiB of it; an empty text is none.
-func (d *Desktop) CutText(text string) { d.s.cutText(d.gen, text) }
+func (d *Desktop) CutText(text string) { d.to.CutText(text) }
 
 // Bell rings at the viewers.
-func (d *Desktop) Bell() { d.s.bell(d.gen) }
+func (d *Desktop) Bell() { d.to.Bell() }
 
 // SetName changes the desktop's name.
-func (d *Desktop) SetName(name string) { d.s.setName(d.gen, name) }
+func (d *Desktop) SetName(name string) { d.to.SetName(name) }

@@ -3,13 +3,11 @@ package x11
 import (
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"github.com/ironglass/ironglass/x11/xconn"
 	"github.com/jezek/xgb/damage"
 	"github.com/jezek/xgb/randr"
 	"github.com/jezek/xgb/xfixes"
-	"github.com/jezek/xgb/xproto"
 	"github.com/jezek/xgb/xtest"
 )
 
@@ -58,47 +56,4 @@ func (x *Display) startExtensions() error {
 		return err
 	}
 	return nil
-}
-
-// checkFormat sees that the screen's pixels are words as a pixel.Frame has
-// them.
-func (x *Display) checkFormat() error {
-	depth := x.screen.RootDepth
-	bpp := byte(0)
-	for _, f := range x.setup.PixmapFormats {
-		if f.Depth == depth {
-			bpp = f.BitsPerPixel
-		}
-	}
-	v := x.visual()
-	rgb := v.RedMask == 0xff0000 && v.GreenMask == 0xff00 && v.BlueMask == 0xff
-	if depth != 24 && depth != 32 || bpp != 32 || !rgb {
-		return fmt.Errorf("%w: its screen has depth %d with %d bits per pixel and colour masks %06x %06x %06x; "+
-			"a depth of 24 or 32 in 32 bits with ff0000 00ff00 0000ff is supported (Xvfb: -screen 0 WxHx24)",
-			ErrUnsupported, depth, bpp, v.RedMask, v.GreenMask, v.BlueMask)
-	}
-	if x.setup.ImageByteOrder != hostByteOrder() {
-		return fmt.Errorf("%w: its byte order is not this machine's", ErrUnsupported)
-	}
-	return nil
-}
-
-func (x *Display) visual() (v xproto.VisualInfo) {
-	for _, d := range x.screen.AllowedDepths {
-		for _, v := range d.Visuals {
-			if v.VisualId == x.screen.RootVisual {
-				return v
-			}
-		}
-	}
-	return v
-}
-
-// hostByteOrder is this machine's byte order as X numbers it.
-func hostByteOrder() byte {
-	one := uint16(1)
-	if *(*byte)(unsafe.Pointer(&one)) == 1 {
-		return xproto.ImageOrderLSBFirst
-	}
-	return xproto.ImageOrderMSBFirst
 }

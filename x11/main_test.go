@@ -5,6 +5,8 @@ import (
 	"errors"
 	"image"
 	"log/slog"
+	"math"
+	"math/bits"
 	"os"
 	"sync"
 	"testing"
@@ -174,6 +176,9 @@ type painter struct {
 	win  xproto.Window
 	gc   xproto.Gcontext
 	ends chan struct{}
+
+	bits   int // of a pixel in an image
+	visual xproto.VisualInfo
 }
 
 // newPainter connects a program that draws into a window of its own, which
@@ -187,6 +192,18 @@ func newPainter(t testing.TB, s *xvfb.Server, r image.Rectangle, events uint32) 
 	p := &painter{t: t, c: c, ends: make(chan struct{})}
 	screen := xproto.Setup(c.Conn).DefaultScreen(c.Conn)
 	p.root = screen.Root
+	for _, f := range xproto.Setup(c.Conn).PixmapFormats {
+		if f.Depth == screen.RootDepth {
+			p.bits = int(f.BitsPerPixel)
+		}
+	}
+	for _, d := range screen.AllowedDepths {
+		for _, v := range d.Visuals {
+			if v.VisualId == screen.RootVisual {
+				p.visual = v
+			}
+		}
+	}
 	if p.win, err = xproto.NewWindowId(c.Conn); err != nil {
 		t.Fatal(err)
 	}
@@ -231,13 +248,55 @@ func (p *painter) screen() *pixel.Frame {
 	g, err := xproto.GetGeometry(p.c.Conn, xproto.Drawable(p.root)).Reply()
 	p.must(err)
 	f := pixel.NewFrame(int(g.Width), int(g.Height))
+	colour := p.colours()
 	for y := 0; y < f.Height; y += 64 {
 		n := min(64, f.Height-y)
 		r, err := xproto.GetImage(p.c.Conn, xproto.ImageFormatZPixmap, xproto.Drawable(p.root), 0, int16(y), g.Width, uint16(n), ^uint32(0)).Reply()
 		p.must(err)
-		hostWords(f.Pix[y*f.Width:(y+n)*f.Width], r.Data)
+		stride := 4 * ((f.Width*p.bits + 31) / 32)
+		for row := range n {
+			for i := range f.Width {
+				at := r.Data[row*stride+i*p.bits/8:]
+				v := uint32(at[0])
+				if p.bits >= 16 {
+					v |= uint32(at[1]) << 8
+				}
+				if p.bits == 32 {
+					v |= uint32(at[2])<<16 | uint32(at[3])<<24
+				}
+				f.Pix[(y+row)*f.Width+i] = colour(v)
+			}
+		}
 	}
 	return f
+}
+
+// colours says what colour a pixel of the screen has, without any of the
+// display's own code. Xvfb's byte order is little-endian on the machines that
+// this is tested on.
+func (p *painter) colours() func(v uint32) uint32 {
+	p.t.Helper()
+	if p.visual.Class == xproto.VisualClassTrueColor {
+		part := func(v, mask uint32) uint32 {
+			most := float64(mask >> bits.TrailingZeros32(mask))
+			return uint32(math.Round(float64(v&mask>>bits.TrailingZeros32(mask)) * 255 / most))
+		}
+		return func(v uint32) uint32 {
+			return part(v, p.visual.RedMask)<<16 | part(v, p.visual.GreenMask)<<8 | part(v, p.visual.BlueMask)
+		}
+	}
+	maps, err := xproto.ListInstalledColormaps(p.c.Conn, p.root).Reply()
+	p.must(err)
+	var ask []uint32
+	for n := range uint32(p.visual.ColormapEntries) {
+		ask = append(ask, n)
+	}
+	r, err := xproto.QueryColors(p.c.Conn, maps.Cmaps[0], ask).Reply()
+	p.must(err)
+	return func(v uint32) uint32 {
+		c := r.Colors[v]
+		return uint32(c.Red)&0xff00<<8 | uint32(c.Green)&0xff00 | uint32(c.Blue)>>8
+	}
 }
 
 // viewer keeps a frame as a server does: from announcements and Grab alone.

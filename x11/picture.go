@@ -13,6 +13,9 @@ type picture struct {
 	mu     sync.Mutex // guards what follows; held while a view is in use
 	reader reader
 	size   [2]int
+	// frame is what Grab lends: a view of the reader's memory, or, where that
+	// has no words, the pixels as words.
+	frame pixel.Frame
 	// trim gives memory back some time after the last look; nil where the
 	// reader has none to give.
 	trim *time.Timer
@@ -27,7 +30,7 @@ type reader interface {
 	// of no use at this size.
 	resize(width, height int) error
 	// view returns the screen with present pixels inside r.
-	view(r *pixel.Region) (*pixel.Frame, error)
+	view(r *pixel.Region) (*raw, error)
 	// trim gives back memory that the next view brings back by itself.
 	trim()
 	close()
@@ -117,7 +120,8 @@ func (x *Display) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 	if err != nil {
 		return x.lost(fmt.Errorf("reading the screen: %w", err))
 	}
-	use(view)
+	x.format.frame(&p.frame, view, r)
+	use(&p.frame)
 	if p.trim == nil {
 		p.trim = time.AfterFunc(trimAfter, p.trimNow)
 	} else {
@@ -130,6 +134,7 @@ func (x *Display) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 func (p *picture) trimNow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.frame = pixel.Frame{}
 	if p.reader != nil {
 		p.reader.trim()
 	}
@@ -145,4 +150,5 @@ func (p *picture) close() {
 		p.reader.close()
 		p.reader = nil
 	}
+	p.frame = pixel.Frame{}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"unsafe"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"golang.org/x/sys/unix"
@@ -22,8 +21,8 @@ import (
 type mapped struct {
 	x      *Display
 	mem    []byte
-	frame  pixel.Frame // over mem, as large as the file
-	screen pixel.Frame // what the screen shows of it
+	all    raw // over mem, as large as the file
+	screen raw // what the screen shows of it
 }
 
 // xwdHeader is what is needed of the header of an XWD file (XWDFile.h): 25
@@ -48,9 +47,9 @@ const (
 // errXWD is wrapped where a file is not a framebuffer that can be mapped.
 var errXWD = errors.New("not a framebuffer that can be mapped")
 
-// parseXWD reads the header of a file of this size and returns where its
-// pixels start and how they lie, with Pix empty.
-func parseXWD(r io.Reader, size int64) (offset int, f pixel.Frame, err error) {
+// parseXWD reads the header of a file of this size, whose pixels must have the
+// format, and returns where they start and how they lie, with pix empty.
+func parseXWD(r io.Reader, size int64, pixels *format) (offset int, f raw, err error) {
 	var h xwdHeader
 	if err := binary.Read(r, binary.BigEndian, &h); err != nil {
 		return 0, f, fmt.Errorf("%w: reading its header: %w", errXWD, err)
@@ -60,20 +59,20 @@ func parseXWD(r io.Reader, size int64) (offset int, f pixel.Frame, err error) {
 		return 0, f, fmt.Errorf("%w: it is no XWD file of version 7", errXWD)
 	case h.PixmapFormat != xwdZPixmap || h.XOffset != 0:
 		return 0, f, fmt.Errorf("%w: its pixmap format is %d with offset %d, not ZPixmap without", errXWD, h.PixmapFormat, h.XOffset)
-	case h.BitsPerPixel != 32 || h.RedMask != 0xff0000 || h.GreenMask != 0xff00 || h.BlueMask != 0xff:
-		return 0, f, fmt.Errorf("%w: its pixels have %d bits and masks %06x %06x %06x, not 32 bits and ff0000 00ff00 0000ff",
-			errXWD, h.BitsPerPixel, h.RedMask, h.GreenMask, h.BlueMask)
-	case h.ByteOrder != uint32(hostByteOrder()):
-		return 0, f, fmt.Errorf("%w: its byte order is not this machine's", errXWD)
+	case h.BitsPerPixel != uint32(8*pixels.size) || [3]uint32{h.RedMask, h.GreenMask, h.BlueMask} != pixels.masks:
+		return 0, f, fmt.Errorf("%w: its pixels have %d bits and masks %06x %06x %06x, the screen's %d bits and %06x",
+			errXWD, h.BitsPerPixel, h.RedMask, h.GreenMask, h.BlueMask, 8*pixels.size, pixels.masks)
+	case h.ByteOrder != uint32(pixels.order):
+		return 0, f, fmt.Errorf("%w: its byte order is not the X server's", errXWD)
 	case h.PixmapWidth == 0 || h.PixmapHeight == 0 || h.PixmapWidth > 1<<15 || h.PixmapHeight > 1<<15:
 		return 0, f, fmt.Errorf("%w: its size is %dx%d", errXWD, h.PixmapWidth, h.PixmapHeight)
-	case h.BytesPerLine%4 != 0 || h.BytesPerLine < 4*h.PixmapWidth || h.BytesPerLine > 1<<20:
+	case h.BytesPerLine%4 != 0 || h.BytesPerLine < uint32(pixels.size)*h.PixmapWidth || h.BytesPerLine > 1<<20:
 		return 0, f, fmt.Errorf("%w: a row of %d pixels has %d bytes", errXWD, h.PixmapWidth, h.BytesPerLine)
 	case h.NColors > 1<<16 || h.HeaderSize%4 != 0:
 		return 0, f, fmt.Errorf("%w: it has %d colours after a header of %d bytes", errXWD, h.NColors, h.HeaderSize)
 	}
 	offset = int(h.HeaderSize + h.NColors*xwdColourSize)
-	f = pixel.Frame{Width: int(h.PixmapWidth), Height: int(h.PixmapHeight), Stride: int(h.BytesPerLine / 4)}
+	f = raw{width: int(h.PixmapWidth), height: int(h.PixmapHeight), stride: int(h.BytesPerLine)}
 	if need := int64(offset) + int64(h.BytesPerLine)*int64(h.PixmapHeight); need > size {
 		return 0, f, fmt.Errorf("%w: it has %d bytes, %d fewer than its header says", errXWD, size, need-size)
 	}
@@ -112,28 +111,27 @@ func (m *mapped) remap() error {
 	if !st.Mode().IsRegular() {
 		return fmt.Errorf("%w: %s is not a regular file", errXWD, file.Name())
 	}
-	offset, f, err := parseXWD(file, st.Size())
+	offset, f, err := parseXWD(file, st.Size(), m.x.format)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file.Name(), err)
 	}
-	pixels := f.Stride * f.Height
-	mem, err := unix.Mmap(int(file.Fd()), 0, offset+4*pixels, unix.PROT_READ, unix.MAP_SHARED)
+	mem, err := unix.Mmap(int(file.Fd()), 0, offset+f.stride*f.height, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("mapping %s: %w", file.Name(), err)
 	}
-	m.mem, m.frame = mem, f
 	// A mapping starts on a page and the offset is a multiple of four.
-	m.frame.Pix = unsafe.Slice((*uint32)(unsafe.Pointer(&mem[offset])), pixels)
+	f.pix = mem[offset:]
+	m.mem, m.all = mem, f
 	return nil
 }
 
 // fit makes the view as large as the screen.
 func (m *mapped) fit(width, height int) error {
-	if width > m.frame.Width || height > m.frame.Height {
-		return fmt.Errorf("%w: it has %dx%d pixels, fewer than the screen's %dx%d", errXWD, m.frame.Width, m.frame.Height, width, height)
+	if width > m.all.width || height > m.all.height {
+		return fmt.Errorf("%w: it has %dx%d pixels, fewer than the screen's %dx%d", errXWD, m.all.width, m.all.height, width, height)
 	}
-	m.screen = m.frame
-	m.screen.Width, m.screen.Height = width, height
+	m.screen = m.all
+	m.screen.width, m.screen.height = width, height
 	return nil
 }
 
@@ -141,14 +139,17 @@ func (m *mapped) fit(width, height int) error {
 // the server says they are. A few tries allow for drawing in between.
 func (m *mapped) compare() error {
 	const samples, tries = 8, 5
-	p := newPlain(m.x, m.screen.Width, m.screen.Height)
+	p := newPlain(m.x, m.screen.width, m.screen.height)
+	size := m.x.format.size
 	for i := range samples {
-		y := m.screen.Height * i / samples
+		y := m.screen.height * i / samples
 		for n := 0; ; n++ {
 			if err := p.rows(y, y+1); err != nil {
 				return err
 			}
-			if sameRow(p.frame.Row(y, 0, p.frame.Width), m.screen.Row(y, 0, p.frame.Width)) {
+			w := p.all.width
+			// The pointer's image is in the file until hideSprite.
+			if m.x.format.differing(p.all.row(y, 0, w, size), m.screen.row(y, 0, w, size)) <= spriteSide {
 				break
 			}
 			if n == tries {
@@ -157,18 +158,6 @@ func (m *mapped) compare() error {
 		}
 	}
 	return nil
-}
-
-// sameRow compares pixels, but for the pointer's image, which is in the file
-// until hideSprite.
-func sameRow(a, b []uint32) bool {
-	differ := 0
-	for i, v := range a {
-		if (v^b[i])&pixel.Mask != 0 {
-			differ++
-		}
-	}
-	return differ <= spriteSide
 }
 
 // spriteSide is the width of the largest pointer image that is put up with in
@@ -187,13 +176,13 @@ func (m *mapped) resize(width, height int) error {
 	return m.fit(width, height)
 }
 
-func (m *mapped) view(*pixel.Region) (*pixel.Frame, error) { return &m.screen, nil }
+func (m *mapped) view(*pixel.Region) (*raw, error) { return &m.screen, nil }
 
 func (m *mapped) trim() { _ = unix.Madvise(m.mem, unix.MADV_DONTNEED) }
 
 func (m *mapped) close() {
 	if m.mem != nil {
 		_ = unix.Munmap(m.mem)
-		m.mem, m.frame, m.screen = nil, pixel.Frame{}, pixel.Frame{}
+		m.mem, m.all, m.screen = nil, raw{}, raw{}
 	}
 }

@@ -12,9 +12,9 @@ import (
 // plain reads the screen with GetImage, through the connection: for servers
 // on other machines.
 type plain struct {
-	x     *Display
-	frame *pixel.Frame
-	now   pixel.Frame // of frame, what the screen has
+	x   *Display
+	all raw
+	now raw // of all, what the screen has
 }
 
 // bandBytes bounds the reply to one request.
@@ -29,20 +29,21 @@ func newPlain(x *Display, width, height int) *plain {
 func (p *plain) name() string { return "GetImage" }
 
 func (p *plain) resize(width, height int) error {
-	p.frame = pixel.NewFrame(width, height)
-	p.now = *p.frame
+	stride := p.x.format.stride(width)
+	p.all = raw{pix: rawWords(stride * height), stride: stride, width: width, height: height}
+	p.now = p.all
 	return nil
 }
 
-func (p *plain) view(r *pixel.Region) (*pixel.Frame, error) {
-	p.now = *p.frame
+func (p *plain) view(r *pixel.Region) (*raw, error) {
+	p.now = p.all
 	return &p.now, p.x.readBands(r, &p.now, p.rows)
 }
 
 // rows brings rows y0 up to but not including y1 up to date.
 func (p *plain) rows(y0, y1 int) error {
-	w := p.frame.Width
-	step := max(1, bandBytes/(4*w))
+	w, stride := p.all.width, p.all.stride
+	step := max(1, bandBytes/stride)
 	for y := y0; y < y1; y += step {
 		n := min(step, y1-y)
 		reply, err := xproto.GetImage(p.x.conn.Conn, xproto.ImageFormatZPixmap, xproto.Drawable(p.x.root),
@@ -50,10 +51,10 @@ func (p *plain) rows(y0, y1 int) error {
 		if err != nil {
 			return err
 		}
-		if len(reply.Data) < 4*w*n {
+		if len(reply.Data) < stride*n {
 			return errors.New("the server's image is too short")
 		}
-		hostWords(p.frame.Pix[y*w:(y+n)*w], reply.Data)
+		copy(p.all.pix[y*stride:(y+n)*stride], reply.Data)
 	}
 	return nil
 }
@@ -89,8 +90,8 @@ func bands(r *pixel.Region, bounds image.Rectangle) iter.Seq2[int, int] {
 // become smaller than the view, of which the news is still on its way, the
 // view becomes smaller too, with whatever it holds: the change of size brings
 // all pixels anew.
-func (x *Display) readBands(r *pixel.Region, view *pixel.Frame, rows func(y0, y1 int) error) error {
-	for y0, y1 := range bands(r, view.Rect()) {
+func (x *Display) readBands(r *pixel.Region, view *raw, rows func(y0, y1 int) error) error {
+	for y0, y1 := range bands(r, image.Rect(0, 0, view.width, view.height)) {
 		err := rows(y0, y1)
 		for n := 0; err != nil; n++ {
 			var match xproto.MatchError
@@ -101,8 +102,8 @@ func (x *Display) readBands(r *pixel.Region, view *pixel.Frame, rows func(y0, y1
 			if geometryErr != nil {
 				return geometryErr
 			}
-			if int(g.Width) < view.Width || int(g.Height) < view.Height {
-				view.Width, view.Height = min(view.Width, int(g.Width)), min(view.Height, int(g.Height))
+			if int(g.Width) < view.width || int(g.Height) < view.height {
+				view.width, view.height = min(view.width, int(g.Width)), min(view.height, int(g.Height))
 				return nil
 			}
 			err = rows(y0, y1) // it has grown again

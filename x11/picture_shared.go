@@ -3,7 +3,6 @@ package x11
 import (
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/jezek/xgb/shm"
@@ -14,11 +13,11 @@ import (
 // shared reads the screen with MIT-SHM: the server copies what is asked for
 // into a segment of System V shared memory.
 type shared struct {
-	x     *Display
-	seg   shm.Seg
-	mem   []byte
-	frame pixel.Frame // over mem, rows without gaps
-	now   pixel.Frame // of frame, what the screen has
+	x   *Display
+	seg shm.Seg
+	mem []byte
+	all raw // over mem
+	now raw // of all, what the screen has
 }
 
 func openShared(x *Display, width, height int) (reader, error) {
@@ -47,17 +46,15 @@ func (s *shared) name() string { return "MIT-SHM" }
 
 // resize takes a new segment where the old one is too small.
 func (s *shared) resize(width, height int) error {
-	if 4*width*height > len(s.mem) {
+	stride := s.x.format.stride(width)
+	if stride*height > len(s.mem) {
 		s.close()
-		if err := s.attach(4 * width * height); err != nil {
+		if err := s.attach(stride * height); err != nil {
 			return err
 		}
 	}
-	s.frame = pixel.Frame{
-		Pix:   unsafe.Slice((*uint32)(unsafe.Pointer(&s.mem[0])), width*height),
-		Width: width, Height: height, Stride: width,
-	}
-	s.now = s.frame
+	s.all = raw{pix: s.mem, stride: stride, width: width, height: height}
+	s.now = s.all
 	return nil
 }
 
@@ -89,29 +86,28 @@ func (s *shared) attach(size int) error {
 // the same number may name another segment. Of two marks at least one is not
 // what the screen happens to show.
 func (s *shared) prove() error {
-	for _, mark := range []uint32{0x00a5c33c, 0x005a3cc3} {
-		s.frame.Pix[0] = mark
+	for _, mark := range []byte{0xa5, 0x5a} {
+		s.mem[0] = mark
 		if err := s.rows(0, 1); err != nil {
 			return err
 		}
-		if s.frame.Pix[0] != mark {
+		if s.mem[0] != mark {
 			return nil
 		}
 	}
 	return errors.New("the X server's shared memory is not ours (another IPC namespace?)")
 }
 
-func (s *shared) view(r *pixel.Region) (*pixel.Frame, error) {
-	s.now = s.frame
+func (s *shared) view(r *pixel.Region) (*raw, error) {
+	s.now = s.all
 	return &s.now, s.x.readBands(r, &s.now, s.rows)
 }
 
 // rows brings whole rows up to date, for these lie in the segment as the
 // server writes them.
 func (s *shared) rows(y0, y1 int) error {
-	w := s.frame.Width
-	_, err := shm.GetImage(s.x.conn.Conn, xproto.Drawable(s.x.root), 0, int16(y0), uint16(w), uint16(y1-y0),
-		^uint32(0), xproto.ImageFormatZPixmap, s.seg, uint32(4*w*y0)).Reply()
+	_, err := shm.GetImage(s.x.conn.Conn, xproto.Drawable(s.x.root), 0, int16(y0), uint16(s.all.width), uint16(y1-y0),
+		^uint32(0), xproto.ImageFormatZPixmap, s.seg, uint32(s.all.stride*y0)).Reply()
 	return err
 }
 
@@ -123,10 +119,5 @@ func (s *shared) close() {
 	}
 	shm.Detach(s.x.conn.Conn, s.seg)
 	_ = unix.SysvShmDetach(s.mem)
-	s.mem, s.frame, s.now = nil, pixel.Frame{}, pixel.Frame{}
-}
-
-// hostWords copies pixels in the host's byte order.
-func hostWords(dst []uint32, src []byte) {
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src)
+	s.mem, s.all, s.now = nil, raw{}, raw{}
 }

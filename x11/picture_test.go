@@ -27,11 +27,16 @@ func headerBytes(h xwdHeader) []byte {
 	return b.Bytes()
 }
 
+// goodFormat is the format of its pixels.
+func goodFormat() *format {
+	return &format{depth: 24, size: 4, pad: 4, order: hostByteOrder(), masks: [3]uint32{0xff0000, 0xff00, 0xff}, same: true}
+}
+
 const goodSize = 160 + 256*12 + 96*10
 
 func TestParseXWD(t *testing.T) {
-	offset, f, err := parseXWD(bytes.NewReader(headerBytes(goodHeader())), goodSize)
-	if err != nil || offset != 160+256*12 || f.Width != 20 || f.Height != 10 || f.Stride != 24 {
+	offset, f, err := parseXWD(bytes.NewReader(headerBytes(goodHeader())), goodSize, goodFormat())
+	if err != nil || offset != 160+256*12 || f.width != 20 || f.height != 10 || f.stride != 96 {
 		t.Errorf("%d, %+v, %v", offset, f, err)
 	}
 	for name, spoil := range map[string]func(*xwdHeader){
@@ -55,17 +60,17 @@ func TestParseXWD(t *testing.T) {
 	} {
 		h := goodHeader()
 		spoil(&h)
-		if _, _, err := parseXWD(bytes.NewReader(headerBytes(h)), goodSize); !errors.Is(err, errXWD) {
+		if _, _, err := parseXWD(bytes.NewReader(headerBytes(h)), goodSize, goodFormat()); !errors.Is(err, errXWD) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	b := headerBytes(goodHeader())
 	for n := range b {
-		if _, _, err := parseXWD(bytes.NewReader(b[:n]), goodSize); !errors.Is(err, errXWD) {
+		if _, _, err := parseXWD(bytes.NewReader(b[:n]), goodSize, goodFormat()); !errors.Is(err, errXWD) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
-	if _, _, err := parseXWD(bytes.NewReader(b), goodSize-1); !errors.Is(err, errXWD) {
+	if _, _, err := parseXWD(bytes.NewReader(b), goodSize-1, goodFormat()); !errors.Is(err, errXWD) {
 		t.Errorf("a byte short: %v", err)
 	}
 }
@@ -74,12 +79,12 @@ func TestParseXWD(t *testing.T) {
 func FuzzParseXWD(f *testing.F) {
 	f.Add(headerBytes(goodHeader()), int64(goodSize))
 	f.Fuzz(func(t *testing.T, b []byte, size int64) {
-		offset, frame, err := parseXWD(bytes.NewReader(b), size)
+		offset, frame, err := parseXWD(bytes.NewReader(b), size, goodFormat())
 		if err != nil {
 			return
 		}
-		if offset < 0 || offset%4 != 0 || frame.Width < 1 || frame.Height < 1 || frame.Stride < frame.Width ||
-			int64(offset)+4*int64(frame.Stride)*int64(frame.Height) > size {
+		if offset < 0 || offset%4 != 0 || frame.width < 1 || frame.height < 1 || frame.stride < 4*frame.width ||
+			int64(offset)+int64(frame.stride)*int64(frame.height) > size {
 			t.Errorf("%d, %+v of %d bytes", offset, frame, size)
 		}
 	})

@@ -129,6 +129,13 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 		return x.lost(err)
 	}
 	defer f.stop()
+	// A change of colours is no event.
+	var colours <-chan time.Time
+	if x.format.palette != nil {
+		ticker := time.NewTicker(coloursInterval)
+		defer ticker.Stop()
+		colours = ticker.C
+	}
 	t := time.NewTimer(0)
 	t.Stop()
 	defer t.Stop()
@@ -147,6 +154,11 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 		case <-due:
 			last, damaged = time.Now(), false
 			if err := f.harvest(); err != nil {
+				return x.lost(err)
+			}
+			continue
+		case <-colours:
+			if err := f.colours(); err != nil {
 				return x.lost(err)
 			}
 			continue
@@ -204,6 +216,9 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	}
 	g, err := xproto.GetGeometry(c, xproto.Drawable(x.root)).Reply()
 	if err != nil {
+		return nil, err
+	}
+	if _, err := x.colours.update(); err != nil { // all is looked at anew
 		return nil, err
 	}
 	x.takeMail() // the size may have changed since, which is told again
@@ -291,8 +306,22 @@ func (f *follower) found(mark uint64, at image.Point) {
 	}
 }
 
+// colours looks at the colour map and announces the whole screen where a
+// colour has changed.
+func (f *follower) colours() error {
+	changed, err := f.x.colours.update()
+	if changed {
+		f.d.Damage(pixel.RegionOf(f.size))
+	}
+	return err
+}
+
 // harvest takes the damaged region from the server and announces it.
 func (f *follower) harvest() error {
+	// What is drawn often needs new colours.
+	if err := f.colours(); err != nil {
+		return err
+	}
 	c := f.x.conn.Conn
 	var fetch xfixes.FetchRegionCookie
 	var query xproto.QueryPointerCookie

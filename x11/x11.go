@@ -79,7 +79,9 @@ type Display struct {
 	setup  *xproto.SetupInfo
 	screen *xproto.ScreenInfo
 	root   xproto.Window
+	format *format // set by Open
 
+	colours *colours     // owned by the running Run
 	cursors *cursorCache // owned by the running Run
 	input   *input       // nil where the display is view-only
 	sizer   sizer
@@ -147,7 +149,7 @@ func (x *Display) open(ctx context.Context) error {
 	if err := x.startExtensions(); err != nil {
 		return err
 	}
-	if err := x.checkFormat(); err != nil {
+	if err := x.findFormat(); err != nil {
 		return err
 	}
 	if err := x.openClipboard(); err != nil {
@@ -165,6 +167,10 @@ func (x *Display) open(ctx context.Context) error {
 	g, err := xproto.GetGeometry(x.conn.Conn, xproto.Drawable(x.root)).Reply()
 	if err != nil {
 		return fmt.Errorf("asking for the size of the screen: %w", err)
+	}
+	x.colours = newColours(x)
+	if _, err := x.colours.update(); err != nil {
+		return fmt.Errorf("asking for the colours of the screen: %w", err)
 	}
 	if err := x.openPicture(int(g.Width), int(g.Height)); err != nil {
 		return err
