@@ -25,15 +25,15 @@ func TestDisplayConforms(t *testing.T) {
 
 // newSubject is a display of an X server of its own, read in one way.
 func newSubject(t *testing.T, way string, depth int) *rfbtest.Subject {
-	const width, height = 800, 600
-	s := startXvfb(t, xvfb.Config{Width: 640, Height: 480, MaxWidth: width, MaxHeight: height, Depth: depth})
+	const width, height = 500, 400
+	s := startXvfb(t, xvfb.Config{Width: 320, Height: 240, MaxWidth: width, MaxHeight: height, Depth: depth})
 	other := open(t, config(s))
 	x := openWay(t, s, way)
 	p := newPainter(t, s, image.Rect(0, 0, width, height), 0)
 	signal := func(g syscall.Signal) { p.must(syscall.Kill(s.Pid(), g)) }
 	return &rfbtest.Subject{
 		Source: x, Cursors: true, Lost: ErrLost,
-		Sizes: []image.Point{{400, 300}, {800, 600}, {333, 257}, {1, 1}, {640, 480}},
+		Sizes: []image.Point{{400, 300}, {500, 400}, {333, 257}, {1, 1}, {320, 240}},
 		Draw: func(rnd *rand.Rand) {
 			a := image.Pt(rnd.IntN(width), rnd.IntN(height))
 			p.fill(image.Rectangle{a, a.Add(image.Pt(1+rnd.IntN(200), 1+rnd.IntN(150)))}, rnd.Uint32())

@@ -159,3 +159,44 @@ func BenchmarkConvert(b *testing.B) {
 		})
 	}
 }
+
+// Only what is damaged is converted, into memory that stays.
+func TestFormatConvertsDamageOnly(t *testing.T) {
+	f := &format{depth: 16, size: 2, pad: 4, order: hostByteOrder(), masks: [3]uint32{0xf800, 0x7e0, 0x1f}}
+	if err := f.choose(xproto.VisualClassTrueColor, 64); err != nil {
+		t.Fatal(err)
+	}
+	const width, height = 37, 20
+	p := raw{stride: f.stride(width), width: width, height: height}
+	if p.stride != 76 {
+		t.Fatalf("a row has %d bytes", p.stride)
+	}
+	p.pix = rawWords(p.stride * height)
+	for i := range p.pix {
+		p.pix[i] = 0xff
+	}
+	var dst pixel.Frame
+	damage := pixel.RegionOf(image.Rect(3, 2, 20, 9), image.Rect(30, 15, 99, 99))
+	f.frame(&dst, &p, damage)
+	for y := range height {
+		for x := range width {
+			want := uint32(0)
+			if damage.Contains(image.Rect(x, y, x+1, y+1)) {
+				want = 0xffffff
+			}
+			if got := dst.Pixel(x, y); got != want {
+				t.Fatalf("(%d,%d) is %06x, not %06x", x, y, got, want)
+			}
+		}
+	}
+	kept := &dst.Pix[0]
+	f.frame(&dst, &p, pixel.RegionOf(dst.Rect()))
+	if &dst.Pix[0] != kept || dst.Pixel(0, 0) != 0xffffff {
+		t.Error("the memory or the picture is not kept")
+	}
+	p.width = 11 // the screen has become smaller
+	f.frame(&dst, &p, pixel.RegionOf(image.Rect(0, 0, 11, 1)))
+	if dst.Width != 11 || dst.Pixel(10, 0) != 0xffffff {
+		t.Errorf("the width is %d", dst.Width)
+	}
+}

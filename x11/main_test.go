@@ -277,13 +277,16 @@ func (p *painter) screen() *pixel.Frame {
 func (p *painter) colours() func(v uint32) uint32 {
 	p.t.Helper()
 	if p.visual.Class == xproto.VisualClassTrueColor {
-		part := func(v, mask uint32) uint32 {
-			most := float64(mask >> bits.TrailingZeros32(mask))
-			return uint32(math.Round(float64(v&mask>>bits.TrailingZeros32(mask)) * 255 / most))
+		var parts [3][]uint32 // by value
+		masks := [3]uint32{p.visual.RedMask, p.visual.GreenMask, p.visual.BlueMask}
+		for i, mask := range masks {
+			most := mask >> bits.TrailingZeros32(mask)
+			for v := range most + 1 {
+				parts[i] = append(parts[i], uint32(math.Round(float64(v)*255/float64(most))))
+			}
 		}
-		return func(v uint32) uint32 {
-			return part(v, p.visual.RedMask)<<16 | part(v, p.visual.GreenMask)<<8 | part(v, p.visual.BlueMask)
-		}
+		part := func(v uint32, i int) uint32 { return parts[i][v&masks[i]>>bits.TrailingZeros32(masks[i])] }
+		return func(v uint32) uint32 { return part(v, 0)<<16 | part(v, 1)<<8 | part(v, 2) }
 	}
 	maps, err := xproto.ListInstalledColormaps(p.c.Conn, p.root).Reply()
 	p.must(err)

@@ -47,20 +47,20 @@ func openWay(t testing.TB, s *xvfb.Server, way string) *Display {
 func TestPictureIsExact(t *testing.T) {
 	for _, depth := range depths {
 		// A width that fills no row.
-		s := startXvfb(t, xvfb.Config{Width: 801, Height: 600, Depth: depth})
+		s := startXvfb(t, xvfb.Config{Width: 501, Height: 400, Depth: depth})
 		for _, way := range ways {
 			t.Run(fmt.Sprint(depth, "/", way), func(t *testing.T) {
 				x := openWay(t, s, way)
 				r, _ := run(t, x)
-				if r.size != image.Pt(801, 600) {
+				if r.size != image.Pt(501, 400) {
 					t.Fatalf("size %v", r.size)
 				}
-				p := newPainter(t, s, image.Rect(40, 30, 741, 530), 0)
+				p := newPainter(t, s, image.Rect(40, 30, 461, 380), 0)
 				v := &viewer{x: x, r: r}
 				v.settle(t, p)
 				rnd := rand.New(rand.NewPCG(1, 1))
-				for range 50 {
-					a := image.Pt(rnd.IntN(700), rnd.IntN(500))
+				for range 20 {
+					a := image.Pt(rnd.IntN(420), rnd.IntN(350))
 					p.fill(image.Rectangle{a, a.Add(image.Pt(1+rnd.IntN(200), 1+rnd.IntN(200)))}, rnd.Uint32())
 					v.settle(t, p)
 				}
