@@ -51,7 +51,8 @@ func rfbServers() []rfbServer {
 			need(b, "x11vnc")
 			d := startX(b, benchSize, "")
 			startProgram(b, d.environment(), "x11vnc", "-display", d.name, "-rfbport", port, "-localhost",
-				"-forever", "-shared", "-nopw", "-defer", "0", "-wait", "5")
+				"-forever", "-shared", "-nopw", "-defer", "0", "-wait", "5").
+				killed(b)
 			return d
 		}, child("x11vnc", "")},
 		{"Xtigervnc", func(b *testing.B, _, port string) display {

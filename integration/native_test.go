@@ -17,7 +17,8 @@ func TestNative(t *testing.T) {
 			d := startX(t, "1024x768", "")
 			need(t, "x11vnc")
 			startProgram(t, d.environment(), "x11vnc", "-display", d.name, "-rfbport", port, "-localhost",
-				"-forever", "-shared", "-nopw", "-noxdamage")
+				"-forever", "-shared", "-nopw", "-noxdamage").
+				killed(t)
 			return d
 		},
 	} {

@@ -244,7 +244,8 @@ func TestSecureServers(t *testing.T) {
 			need(t, "x11vnc")
 			d := startX(t, screenSize, "")
 			startProgram(t, d.environment(), "x11vnc", "-display", d.name, "-rfbport", port, "-localhost",
-				"-forever", "-shared", "-passwd", testPassword, "-noxdamage")
+				"-forever", "-shared", "-passwd", testPassword, "-noxdamage").
+				killed(t)
 			return d
 		}, vnc},
 	} {

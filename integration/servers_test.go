@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/encoding"
@@ -56,11 +60,37 @@ var foreignServers = map[string]func(t *testing.T) foreignServer{
 
 // killed has a program killed at the end of the test that SIGTERM does not
 // always end: what its signal handler does can miss its loop, or wait for it.
+// Its shared memory, which nobody else removes then, goes with it.
 func (p *program) killed(t testing.TB) {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // else it has ended
 		<-p.ended
+		removeShared(t, p.cmd.Process.Pid)
 	})
+}
+
+// removeShared removes the System V shared memory that a process made.
+func removeShared(t testing.TB, pid int) {
+	t.Helper()
+	table, err := os.ReadFile("/proc/sysvipc/shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		// key shmid perms size cpid ...
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[4] != strconv.Itoa(pid) {
+			continue
+		}
+		id, err := strconv.Atoi(fields[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// EINVAL: it was removed already and goes with who holds it last.
+		if _, err := unix.SysvShmCtl(id, unix.IPC_RMID, nil); err != nil && !errors.Is(err, unix.EINVAL) {
+			t.Errorf("removing what %d left in shared memory: %v", pid, err)
+		}
+	}
 }
 
 // freePort is freeAddress with its port by itself.
