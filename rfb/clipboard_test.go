@@ -92,6 +92,14 @@ func TestClipboardFromSource(t *testing.T) {
 		if m := awaitClip(t, shy, 6); m.Flags != wire.ClipboardNotify {
 			t.Errorf("an empty clipboard is %+v", m)
 		}
+		// An old viewer keeps what it has: it is told of none but real texts.
+		src.Desktop(cut("last"))
+		until(t, old, "the last text", func() bool { return string(old.CutTexts[len(old.CutTexts)-1].Text) == "last" })
+		for _, m := range old.CutTexts {
+			if len(m.Text) == 0 {
+				t.Error("an empty text came in Latin-1")
+			}
+		}
 	})
 }
 

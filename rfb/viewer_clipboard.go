@@ -109,7 +109,7 @@ func (e *engine) clipboardDue(v *viewer) (due [][]byte) {
 	switch {
 	case notifies && (c.news || c.peeked):
 		extended(clipboardNotice(e.clip.there))
-	case c.news:
+	case c.news && e.clip.there: // an empty text would only empty the viewer's own
 		due = append(due, e.clip.plain())
 	}
 	if c.want {
