@@ -37,18 +37,7 @@ func onlooker(t *testing.T, srv *rfb.Server, rate float64, list []wire.Encoding)
 	t.Helper()
 	_, theirs, ours := rfbtest.NewPath(rate, 5*time.Millisecond)
 	go func() { _ = srv.Serve(context.Background(), theirs, rfb.ViewerConfig{}) }()
-	v, err := rfbtest.NewViewer(ours)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range []wire.ClientMessage{
-		wire.SetEncodings{Encodings: list},
-		wire.EnableContinuousUpdates{Enable: true, Rect: v.Frame.Rect()},
-	} {
-		if err := v.Send(m); err != nil {
-			t.Fatal(err)
-		}
-	}
+	v := continuous(t, ours, list)
 	if err := v.ReadUpdate(); err != nil {
 		t.Fatal(err)
 	}

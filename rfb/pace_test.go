@@ -3,6 +3,7 @@ package rfb_test
 import (
 	"context"
 	"image"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,28 @@ func (f *film) run(n int) {
 	}
 }
 
+// paced is what a viewer with fences and continuous updates lists.
+var paced = []wire.Encoding{wire.EncodingRaw, wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoCursor}
+
+// continuous is a viewer at the end of conn that lists the encodings and has
+// continuous updates of the whole picture.
+func continuous(t *testing.T, conn net.Conn, list []wire.Encoding) *rfbtest.Viewer {
+	t.Helper()
+	v, err := rfbtest.NewViewer(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []wire.ClientMessage{
+		wire.SetEncodings{Encodings: list},
+		wire.EnableContinuousUpdates{Enable: true, Rect: v.Frame.Rect()},
+	} {
+		if err := v.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
 // watch shows n pictures of a film over a path to a viewer with fences and
 // continuous updates, and returns what arrived.
 func watch(t *testing.T, n int, interval time.Duration, rate float64, latency time.Duration, during func(p *rfbtest.Path, i int)) []arrival {
@@ -48,18 +71,7 @@ func watch(t *testing.T, n int, interval time.Duration, rate float64, latency ti
 	path, theirs, ours := rfbtest.NewPath(rate, latency)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(context.Background(), theirs, rfb.ViewerConfig{}) }()
-	v, err := rfbtest.NewViewer(ours)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range []wire.ClientMessage{
-		wire.SetEncodings{Encodings: []wire.Encoding{wire.EncodingRaw, wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoCursor}},
-		wire.EnableContinuousUpdates{Enable: true, Rect: v.Frame.Rect()},
-	} {
-		if err := v.Send(m); err != nil {
-			t.Fatal(err)
-		}
-	}
+	v := continuous(t, ours, paced)
 	if err := v.ReadUpdate(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,20 +206,8 @@ func TestSlowPathBesideFast(t *testing.T) {
 		viewer := func(rate float64) *rfbtest.Viewer {
 			_, theirs, ours := rfbtest.NewPath(rate, 10*time.Millisecond)
 			go func() { _ = srv.Serve(context.Background(), theirs, rfb.ViewerConfig{}) }()
-			v, err := rfbtest.NewViewer(ours)
-			if err != nil {
-				t.Fatal(err)
-			}
 			conns = append(conns, ours.Close)
-			for _, m := range []wire.ClientMessage{
-				wire.SetEncodings{Encodings: []wire.Encoding{wire.EncodingRaw, wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoCursor}},
-				wire.EnableContinuousUpdates{Enable: true, Rect: v.Frame.Rect()},
-			} {
-				if err := v.Send(m); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return v
+			return continuous(t, ours, paced)
 		}
 		slow, fast := viewer(20e3), viewer(100e6)
 		final := pixel.NewFrame(200, 200)
