@@ -100,6 +100,7 @@ type Console struct {
 	revoke  func(node string) error
 
 	awaiting atomic.Int64   // calls of Screenshot
+	activeAt atomic.Int64   // when somebody last used it, in Unix nanoseconds
 	work     sync.WaitGroup // stops under way
 
 	mu       sync.Mutex
@@ -177,6 +178,13 @@ func (c *Console) setLocked(state State, reason string, retryAt time.Time) {
 		}
 		c.log.Log(context.Background(), level, "console "+state.String(), "was", old.State.String(), "reason", reason)
 	}
+}
+
+// notify wakes who watches the console for something beside its Status.
+func (c *Console) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notifyLocked()
 }
 
 func (c *Console) notifyLocked() {

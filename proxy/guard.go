@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/ironglass/ironglass/proxy/token"
 )
 
 // origin is u's origin as browsers write it.
@@ -76,6 +78,49 @@ func isLoopback(host string) bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.Unmap().IsLoopback()
+}
+
+// caller is who a request of the API comes from.
+type caller struct {
+	// admin is set for the holder of the API's credential and, where there is
+	// none, for people on this machine.
+	admin bool
+	// claims are what the caller's console token says, where admin is not set.
+	claims token.Claims
+}
+
+// mayOperate reports whether the caller may do what a keyboard can.
+func (c caller) mayOperate() bool { return c.admin || c.claims.Mode == token.Operate }
+
+// tokenPrefix is what a console token begins with (PASETO v4.public).
+const tokenPrefix = "v4.public."
+
+// authorizeConsole is authorize for what belongs to one node's console, which
+// the holder of a console token may use as well: the console page has no other
+// credential. The token is sent as the API's credential is.
+func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode) (caller, *problem) {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given = strings.TrimSpace(given)
+	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(given, tokenPrefix) {
+		return caller{admin: true}, s.authorize(r)
+	}
+	if !s.mayConnect(r) {
+		s.metrics.refuse("origin")
+		return caller{}, newProblem(http.StatusForbidden, "origin", "Pages of this origin may not use consoles here.")
+	}
+	claims, of, p := s.checkToken(given)
+	switch {
+	case p != nil:
+		s.metrics.refuse(p.Code)
+		return caller{}, p
+	case of != c:
+		s.metrics.refuse("token-node")
+		return caller{}, newProblem(http.StatusForbidden, "token-node", "This token is for the console of another node.")
+	case need == token.Operate && claims.Mode != token.Operate:
+		s.metrics.refuse("token-mode")
+		return caller{}, newProblem(http.StatusForbidden, "token-mode", "This token lets its holder look only.")
+	}
+	return caller{claims: claims}, nil
 }
 
 // authorize checks that a request to the API is its sender's own wish and

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ironglass/ironglass/proxy/token"
 )
 
 // methods is a resource: what it does for each method. Others are answered
@@ -22,7 +24,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var allow []string
-	for _, name := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut} {
+	for _, name := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		if m[name] != nil {
 			allow = append(allow, name)
 		}
@@ -32,16 +34,38 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"%s is not possible here; %s is.", r.Method, strings.Join(allow, " or ")))
 }
 
-// api wraps a handler of one node's resource.
+// api wraps a handler of one node's resource that needs the API's credential.
 func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console)) http.HandlerFunc {
 	return s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		c := s.Console(r.PathValue("id"))
 		if c == nil {
-			respondProblem(w, newProblem(http.StatusNotFound, "node", "There is no node %q.", r.PathValue("id")))
+			respondProblem(w, noNode(r))
 			return
 		}
 		h(w, r, c)
 	})
+}
+
+func noNode(r *http.Request) *problem {
+	return newProblem(http.StatusNotFound, "node", "There is no node %q.", r.PathValue("id"))
+}
+
+// consoleAPI wraps a handler of one node's resource that a console token of
+// the mode need opens as well.
+func (s *Service) consoleAPI(need token.Mode, h func(w http.ResponseWriter, r *http.Request, c *Console, by caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		c := s.Console(r.PathValue("id"))
+		by, p := s.authorizeConsole(r, c, need)
+		if p == nil && c == nil {
+			p = noNode(r)
+		}
+		if p != nil {
+			respondProblem(w, p)
+			return
+		}
+		h(w, r, c, by)
+	}
 }
 
 // guarded wraps a handler of the API.
@@ -65,7 +89,9 @@ func (s *Service) Handler() http.Handler {
 		http.MethodGet: s.api(s.getConsole), http.MethodPut: s.api(s.putConsole),
 	})
 	mux.Handle("/v1/nodes/{id}/console/tokens", methods{http.MethodPost: s.api(s.postToken)})
-	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{http.MethodGet: s.api(s.getScreenshot)})
+	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
+	})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))

@@ -31,7 +31,7 @@ const (
 //	width    scales it down to that width in pixels
 //	timeout  how long to wait for the console to be live, such as 10s
 //	start    false: only what is live now, starting and keeping nothing
-func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Console, _ caller) {
 	q := r.URL.Query()
 	width, wait, start := 0, screenshotWait, true
 	for name, values := range q {
