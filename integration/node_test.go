@@ -16,7 +16,7 @@ type node struct {
 	name     string
 	geometry string
 	command  []string
-	rfb      string // a VNC server of its own, instead of command
+	rfb      string // a VNC server of its own, instead of command, in YAML
 	log      string // the file that the node's program writes to
 }
 

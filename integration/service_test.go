@@ -102,7 +102,7 @@ func (s *service) configure(t testing.TB, listen string) {
 	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\nnodes:\n", listen, filepath.Join(s.dir, "state"))
 	for _, n := range s.nodes {
 		if n.rfb != "" {
-			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %q}\n", n.name, n.rfb)
+			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %s}\n", n.name, n.rfb)
 			continue
 		}
 		// JSON is YAML.

@@ -108,6 +108,7 @@ type Console struct {
 	status   Status
 	changed  chan struct{} // closed, and replaced, when status changes
 	closed   bool
+	replaced bool          // by another console of the node
 	stopped  chan struct{} // closed when the last stop is complete; nil before the first
 	retired  rfb.Stats     // of hubs that are gone
 	farewell string        // why the last hub was ended
@@ -259,20 +260,20 @@ func (c *Console) Disable(why string) error {
 	c.mu.Unlock()
 
 	err := c.revoke(c.node.Name)
-	go c.stop(h, why, before, done)
+	go c.stop(h, "The console was stopped", why, before, done)
 	return err
 }
 
 // stop ends h, if there is one, and what the backend runs. It then closes
 // done.
-func (c *Console) stop(h *hub, why string, before <-chan struct{}, done chan<- struct{}) {
+func (c *Console) stop(h *hub, headline, why string, before <-chan struct{}, done chan<- struct{}) {
 	defer c.work.Done()
 	defer close(done)
 	if before != nil {
 		<-before
 	}
 	if h != nil {
-		h.end("The console was stopped", why)
+		h.end(headline, why)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -286,6 +287,35 @@ func (c *Console) stop(h *hub, why string, before <-chan struct{}, done chan<- s
 		return
 	}
 	c.log.Info("console stopped", "reason", why)
+}
+
+// retire ends the viewers' sessions, the console's and what the backend runs,
+// and returns what was shown in all. stopped is nil where the node is gone for
+// good, otherwise it is closed when another may start its console.
+func (c *Console) retire(stopped chan<- struct{}) rfb.Stats {
+	why, headline := "The node was removed from the configuration.", "The console was stopped"
+	if stopped != nil {
+		defer close(stopped)
+		why, headline = "The node's configuration has changed.", "The console starts anew"
+	}
+	c.mu.Lock()
+	h, before := c.hub, c.stopped
+	c.hub, c.closed, c.farewell, c.replaced = nil, true, why, stopped != nil
+	c.setLocked(Cold, why, time.Time{})
+	done := make(chan struct{})
+	c.stopped = done
+	c.work.Add(1)
+	c.mu.Unlock()
+	c.stop(h, headline, why, before, done)
+	c.work.Wait()
+	return c.Stats()
+}
+
+// wasReplaced reports whether another console of the node has taken over.
+func (c *Console) wasReplaced() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replaced
 }
 
 // close ends the viewers' sessions and the console's and waits for them.

@@ -50,7 +50,7 @@ func (s *Service) mayConnect(r *http.Request) bool {
 	if err != nil || len(values) != 1 {
 		return false
 	}
-	_, ok := s.origins[origin(u)]
+	_, ok := s.access.Load().origins[origin(u)]
 	return ok
 }
 
@@ -59,7 +59,7 @@ func (s *Service) mayConnect(r *http.Request) bool {
 // they reach it by is a loopback one: a page whose own name was made to
 // resolve to 127.0.0.1 does not have that (DNS rebinding).
 func (s *Service) checkHost(r *http.Request) *problem {
-	if s.cfg.APIToken != "" || isLoopback(r.Host) || s.public != nil && strings.EqualFold(r.Host, s.public.Host) {
+	if s.access.Load().closed() || isLoopback(r.Host) || s.public != nil && strings.EqualFold(r.Host, s.public.Host) {
 		return nil
 	}
 	return newProblem(http.StatusMisdirectedRequest, "host",
@@ -85,6 +85,8 @@ type caller struct {
 	// admin is set for the holder of the API's credential and, where there is
 	// none, for people on this machine.
 	admin bool
+	// name says which of these, for the audit log.
+	name string
 	// claims are what the caller's console token says, where admin is not set.
 	claims token.Claims
 }
@@ -102,7 +104,7 @@ func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode)
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given = strings.TrimSpace(given)
 	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(given, tokenPrefix) {
-		return caller{admin: true}, s.authorize(r)
+		return s.identify(r)
 	}
 	if !s.mayConnect(r) {
 		s.metrics.refuse("origin")
@@ -126,26 +128,42 @@ func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode)
 // authorize checks that a request to the API is its sender's own wish and
 // that the sender may make it.
 func (s *Service) authorize(r *http.Request) *problem {
-	if s.cfg.APIToken != "" {
+	_, p := s.identify(r)
+	return p
+}
+
+// identify is authorize, and says who the sender is.
+func (s *Service) identify(r *http.Request) (caller, *problem) {
+	a := s.access.Load()
+	by := caller{admin: true, name: "api"}
+	certificate := a.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+	if a.closed() && !certificate {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return newProblem(http.StatusUnauthorized, "credential-missing",
+		switch {
+		case a.APIToken == "":
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a certificate: send one that the service's api.client_ca has signed.")
+		case !strings.EqualFold(scheme, "Bearer"):
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
 				"The API needs a credential: send it as Authorization: Bearer.")
-		}
-		if !equalSecrets(strings.TrimSpace(given), s.cfg.APIToken) {
+		case !equalSecrets(strings.TrimSpace(given), a.APIToken):
 			s.metrics.refuse("credential")
-			return newProblem(http.StatusUnauthorized, "credential-wrong", "The API does not know this credential.")
+			return by, newProblem(http.StatusUnauthorized, "credential-wrong", "The API does not know this credential.")
 		}
-		return nil
+		return by, nil
 	}
-	// A browser adds no credential that other pages lack, so what they send
-	// is told by where it comes from.
+	// A browser adds no credential that other pages lack, and a certificate
+	// to what other pages send as well, so that is told by where it comes from.
 	foreign := r.Header.Get("Sec-Fetch-Site") == "cross-site" || r.Header.Get("Sec-Fetch-Site") == "same-site"
 	if !s.sameOrigin(r) || foreign && r.Header.Get("Origin") == "" {
 		s.metrics.refuse("origin")
-		return newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
+		return by, newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
 	}
-	return nil
+	by.name = "local"
+	if certificate {
+		by.name = "certificate " + r.TLS.VerifiedChains[0][0].Subject.String()
+	}
+	return by, nil
 }
 
 // equalSecrets compares in a time that tells nothing about b.

@@ -494,7 +494,7 @@ func TestConfigIsChecked(t *testing.T) {
 			{Name: "a", Backend: m}, {Name: "a", Backend: m}, {Name: "", Backend: m}, {Name: "b"},
 			{Name: "c", UUID: uuid, Backend: m}, {Name: "d", UUID: strings.ToUpper(uuid), Backend: m}, {Name: "x/y", Backend: m},
 		},
-		PublicURL: "console.example.net", AllowedOrigins: []string{"horizon"}, FrameAncestors: []string{"a; script-src *"},
+		PublicURL: "console.example.net", Access: proxy.Access{AllowedOrigins: []string{"horizon"}}, FrameAncestors: []string{"a; script-src *"},
 		Page: pages, Tokens: tokens,
 	})
 	if err == nil {

@@ -154,13 +154,16 @@ func (h *hub) follow(ended rfb.Source, err error) rfb.Source {
 			h.c.metrics.failure("start")
 			return h.failed(Failed, "The console could not be started", err, false)
 		}
-		return newUpstream(h, l.dial)
+		return newUpstream(h, l.endpoint)
 	case *upstream:
 		if err == nil {
 			err = errors.New("the console ended the session")
 		}
 		if l.liveAt.IsZero() {
 			h.c.metrics.failure("connect")
+			if l.explain != nil {
+				err = l.explain(err)
+			}
 			return h.failed(Failed, "The console could not be reached", err, true)
 		}
 		if time.Since(l.liveAt) >= steadyTime {
@@ -222,8 +225,8 @@ func (p *painted) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 // starting is the link that has the backend start the console.
 type starting struct {
 	painted
-	h    *hub
-	dial dialer
+	h        *hub
+	endpoint Endpoint
 }
 
 // Run paints the phases of the start until it is over; nil is success.
@@ -241,12 +244,12 @@ func (l *starting) Run(ctx context.Context, d *rfb.Desktop) error {
 		if err := errors.Join(c.settled(ctx), h.letPaint(ctx)); err != nil {
 			return err
 		}
-		dial, epoch, err := c.node.Backend.Start(ctx, phase)
+		e, err := c.node.Backend.Start(ctx, phase)
 		if err != nil {
 			return err
 		}
-		l.dial = dial
-		c.log.Info("console started", "epoch", epoch)
+		l.endpoint = e
+		c.log.Info("console started", "epoch", e.Epoch)
 		return nil
 	})
 	if ctx.Err() != nil {

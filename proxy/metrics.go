@@ -4,7 +4,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ironglass/ironglass/proxy/token"
-	"github.com/ironglass/ironglass/rfb"
 )
 
 // metrics is the service's part of /metrics. There is no label with a node's
@@ -97,14 +96,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range m.vectors() {
 		v.Collect(ch)
 	}
-	var sum rfb.Stats
+	sum := m.s.stats()
 	var states [len(stateNames)]int
 	viewers := 0
-	for _, c := range m.s.consoles {
+	for _, c := range m.s.Consoles() {
 		st := c.Status()
 		states[st.State]++
 		viewers += st.Viewers
-		sum.Add(c.Stats())
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

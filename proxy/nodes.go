@@ -41,8 +41,9 @@ func viewNode(c *Console) nodeView {
 
 // listNodes is GET /v1/nodes.
 func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
-	nodes := make([]nodeView, 0, len(s.consoles))
-	for _, c := range s.consoles {
+	consoles := s.Consoles()
+	nodes := make([]nodeView, 0, len(consoles))
+	for _, c := range consoles {
 		nodes = append(nodes, viewNode(c))
 	}
 	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})

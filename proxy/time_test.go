@@ -20,11 +20,11 @@ import (
 // unreachable is a machine whose RFB server nobody listens at.
 type unreachable struct{ m *machine }
 
-func (u *unreachable) Start(context.Context, func(string)) (func(context.Context) (net.Conn, error), string, error) {
-	return func(ctx context.Context) (net.Conn, error) {
+func (u *unreachable) Start(context.Context, func(string)) (proxy.Endpoint, error) {
+	return proxy.Endpoint{Dial: func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", u.m.path)
-	}, "", nil
+	}}, nil
 }
 func (u *unreachable) Stop(context.Context) error     { return nil }
 func (u *unreachable) Explain(context.Context) string { return "" }
@@ -42,11 +42,11 @@ type pipes struct {
 	server *rfb.Server
 }
 
-func (p *pipes) Start(context.Context, func(string)) (func(context.Context) (net.Conn, error), string, error) {
+func (p *pipes) Start(context.Context, func(string)) (proxy.Endpoint, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.starts = append(p.starts, time.Now())
-	return p.dial, "", p.err
+	return proxy.Endpoint{Dial: p.dial}, p.err
 }
 
 func (p *pipes) dial(context.Context) (net.Conn, error) {

@@ -3,27 +3,24 @@ package proxy
 import (
 	"context"
 	"image"
-	"net"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
 
-// dialer reaches a console's RFB server.
-type dialer = func(ctx context.Context) (net.Conn, error)
-
 // upstream is the link that is the RFB session with the node. Input and all
 // else that an rfb.Client takes goes to it as it is.
 type upstream struct {
 	*rfb.Client
-	h      *hub
-	liveAt time.Time // zero before the first picture; the client's goroutine's, then next's
+	h       *hub
+	liveAt  time.Time // zero before the first picture; the client's goroutine's, then next's
+	explain func(error) error
 }
 
-func newUpstream(h *hub, dial dialer) *upstream {
-	u := &upstream{h: h}
-	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: dial, Log: h.c.log, Live: u.live})
+func newUpstream(h *hub, e Endpoint) *upstream {
+	u := &upstream{h: h, explain: e.Explain}
+	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: e.Dial, Security: e.Security, Log: h.c.log, Live: u.live})
 	return u
 }
 

@@ -132,7 +132,9 @@ func (s *Service) farewell(c *Console, err error) (int, string) {
 		return websocket.CloseNormalClosure, ""
 	case s.life.Err() != nil:
 		return websocket.CloseGoingAway, ErrClosed.Error()
-	case errors.Is(err, rfb.ErrClosed), errors.Is(err, ErrDisabled):
+	case (errors.Is(err, rfb.ErrClosed) || errors.Is(err, ErrClosed)) && c.wasReplaced():
+		return websocket.CloseServiceRestart, clip(c.Farewell(), maxCloseReason)
+	case errors.Is(err, rfb.ErrClosed), errors.Is(err, ErrDisabled), errors.Is(err, ErrClosed):
 		return closeStopped, clip("The console was stopped. "+c.Farewell(), maxCloseReason)
 	case errors.Is(err, errNotBinary):
 		return websocket.CloseUnsupportedData, errNotBinary.Error()

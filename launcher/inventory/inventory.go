@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -44,13 +45,36 @@ type BMC struct {
 type Console struct {
 	// Command is an X program with its arguments.
 	Command []string
-	// RFB is a native VNC server: HOST:PORT, or unix:PATH.
+	// RFB is a native VNC server: HOST:PORT, unix:PATH, or a ws:// or wss://
+	// URL where RFB goes over a websocket.
 	RFB string
+	// Username, and the password in PasswordFile, are what the native VNC
+	// server asks for; both may be empty.
+	Username, PasswordFile string
+	// TLS has the native VNC server prove itself: by VeNCrypt, or behind a
+	// wss:// URL. nil asks for no proof; a wss:// URL's is then checked with
+	// the system's authorities.
+	TLS *TLS
 	// Recipe names the way in which the BMC's own client is run; Image is the
 	// container image for it.
 	Recipe, Image string
 	// Width and Height are the screen's size in pixels; 0 is the default.
 	Width, Height int
+}
+
+// TLS says which certificate a native VNC server is to have. The files are in
+// PEM.
+type TLS struct {
+	// CA holds the authorities to trust; "" is the system's.
+	CA string
+	// Cert and Key are what to prove oneself with, where the server asks.
+	Cert, Key string
+	// ServerName is the name that the certificate must have; "" is the
+	// address's host.
+	ServerName string
+	// Fingerprint is the SHA-256, in hexadecimal, of the one certificate to
+	// trust; nothing else about it matters then.
+	Fingerprint string
 }
 
 // Sides of a screen in pixels that a Console may have.
@@ -85,22 +109,53 @@ func parseSide(text string) (int, error) {
 	return MaxSide + 1, nil
 }
 
-// Endpoint returns where the native VNC server is, as for net.Dial.
-func (c Console) Endpoint() (network, address string, err error) {
+// checkAddress checks where a native VNC server is.
+func (c Console) checkAddress() error {
 	if path, ok := strings.CutPrefix(c.RFB, "unix:"); ok {
 		if path == "" {
-			return "", "", fmt.Errorf("%q names no socket: write unix:PATH", c.RFB)
+			return fmt.Errorf("%q names no socket: write unix:PATH", c.RFB)
 		}
-		return "unix", path, nil
+		return nil
+	}
+	if strings.Contains(c.RFB, "://") {
+		u, err := url.Parse(c.RFB)
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+			return fmt.Errorf("%.200q is not the address of a websocket: write it as in wss://bmc.example.net/kvm/0, and a user under username", c.RFB)
+		}
+		return nil
 	}
 	host, port, err := net.SplitHostPort(c.RFB)
 	if err == nil && host != "" {
-		var n uint64
-		if n, err = strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
-			return "tcp", c.RFB, nil
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+			return nil
 		}
 	}
-	return "", "", fmt.Errorf("%q is not an address: write HOST:PORT, as in 127.0.0.1:5901, or unix:PATH", c.RFB)
+	return fmt.Errorf("%q is not an address: write HOST:PORT, as in 127.0.0.1:5901, unix:PATH, or wss://HOST/PATH", c.RFB)
+}
+
+// fingerprintForm is a SHA-256 in hexadecimal, with or without colons.
+var fingerprintForm = regexp.MustCompile(`^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$`)
+
+// checkAccess checks what a native VNC server is told and is to prove.
+func (c Console) checkAccess(fail func(key, format string, args ...any)) {
+	if c.Username != "" && c.PasswordFile == "" {
+		fail("console.rfb.password_file", "it is missing: a username needs a password")
+	}
+	if strings.HasPrefix(c.RFB, "ws://") && c.TLS != nil {
+		fail("console.rfb.tls", "ws:// has none: write wss:// in the address, or remove it")
+	}
+	if c.TLS == nil {
+		return
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		fail("console.rfb.tls", "cert and key go together: set both or none")
+	}
+	if c.TLS.Fingerprint != "" && !fingerprintForm.MatchString(c.TLS.Fingerprint) {
+		fail("console.rfb.tls.fingerprint", "%.100q is not a SHA-256: write 64 hexadecimal digits, as openssl x509 -noout -fingerprint -sha256 prints them", c.TLS.Fingerprint)
+	}
+	if strings.HasPrefix(c.RFB, "unix:") && c.TLS.ServerName == "" && c.TLS.Fingerprint == "" {
+		fail("console.rfb.tls", "a socket has no name to check: set server_name or fingerprint")
+	}
 }
 
 // Inventory is a set of nodes that was found to be sound. It does not change
@@ -236,9 +291,10 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 		}
 	}
 	if c.RFB != "" {
-		if _, _, err := c.Endpoint(); err != nil {
+		if err := c.checkAddress(); err != nil {
 			fail("console.rfb", "%v", err)
 		}
+		c.checkAccess(fail)
 		if c.Width != 0 || c.Height != 0 {
 			fail("console.geometry", "a native VNC server has a size of its own: remove it")
 		}

@@ -41,7 +41,7 @@ func replay(env Env, file, listen string, cfg fbs.PlayerConfig) error {
 	if err != nil {
 		return err
 	}
-	ctx, _, stop := signals()
+	ctx, _, _, stop := signals(false)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 

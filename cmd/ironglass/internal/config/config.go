@@ -37,6 +37,9 @@ type Config struct {
 	TLS *TLS
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
+	// ClientCA holds the authorities whose certificates open the API; "" is
+	// none. TLS is then set.
+	ClientCA string
 	// Process is how consoles are run on this machine.
 	Process Process
 	// StateDir is where keys and running consoles are kept.
@@ -137,6 +140,12 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Loopback reports whether only this machine can reach the address host:port.
+func Loopback(address string) bool {
+	host, err := checkListen(address)
+	return err == nil && loopback(host)
 }
 
 // checkListen checks an address to listen on.

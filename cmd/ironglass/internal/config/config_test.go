@@ -3,11 +3,13 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
+	"github.com/ironglass/ironglass/launcher/inventory"
 )
 
 // files writes files into a directory that becomes the current one.
@@ -22,7 +24,10 @@ func files(t *testing.T, content map[string]string) {
 	t.Chdir(dir)
 }
 
-const credential = "0123456789abcdef0123456789abcdef"
+const (
+	credential  = "0123456789abcdef0123456789abcdef"
+	fingerprint = "01:23:45:67:89:AB:CD:EF:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef"
+)
 
 func TestEverythingThatCanBeSaid(t *testing.T) {
 	files(t, map[string]string{
@@ -33,7 +38,7 @@ public_url: https://console.example.net/glass
 allowed_origins: ["https://horizon.example.net", "https://other.example.net:8443"]
 linger: 90s
 tls: {cert: cert.pem, key: key.pem}
-api: {token_file: token}
+api: {token_file: token, client_ca: cert.pem}
 launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
 state_dir: state
 nodes:
@@ -46,13 +51,20 @@ nodes:
     console: {rfb: "127.0.0.1:5901"}
   - name: "17"
     console: {rfb: "unix:/run/vnc.sock"}
+  - name: bmc
+    console:
+      rfb:
+        address: wss://192.0.2.20/kvm/0
+        username: root
+        password_file: password
+        tls: {ca: cert.pem, cert: cert.pem, key: key.pem, server_name: bmc, fingerprint: "` + fingerprint + `"}
 `})
 	c, err := config.Load("c.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Listen != "0.0.0.0:6080" || c.PublicURL != "https://console.example.net/glass" || len(c.AllowedOrigins) != 2 ||
-		c.Linger != 90*time.Second || c.TLS == nil || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||
+		c.Linger != 90*time.Second || c.TLS == nil || c.ClientCA != "cert.pem" || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||
 		c.Process.Supervisor != "supervisor" || c.Process.IdleExit != time.Hour {
 		t.Errorf("the configuration is %+v", c)
 	}
@@ -63,11 +75,18 @@ nodes:
 		t.Errorf("the credential is %q, %v", got, err)
 	}
 	nodes := c.Nodes.Nodes()
-	if len(nodes) != 3 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
+	if len(nodes) != 4 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
 		t.Fatalf("the nodes are %+v", nodes)
 	}
 	if con := nodes[0].Console; strings.Join(con.Command, "|") != "xterm|-fs|13|" || con.Width != 800 || con.Height != 600 {
 		t.Errorf("the console of the first node is %+v", con)
+	}
+	want := inventory.Console{
+		RFB: "wss://192.0.2.20/kvm/0", Username: "root", PasswordFile: "password",
+		TLS: &inventory.TLS{CA: "cert.pem", Cert: "cert.pem", Key: "key.pem", ServerName: "bmc", Fingerprint: fingerprint},
+	}
+	if con := nodes[3].Console; !reflect.DeepEqual(con, want) {
+		t.Errorf("the console of the last node is %+v", con)
 	}
 	if b := nodes[0].BMC; b == nil || b.Address != "192.0.2.10" || b.Username != "admin" || b.PasswordFile != "password" {
 		t.Errorf("the BMC of the first node is %+v", b)
@@ -119,7 +138,7 @@ func TestComplaints(t *testing.T) {
 		"unknown keys":   {node + "listne: x\nlauncher: {process: {idle: 1m}}\n", []string{`2: the file: unknown key "listne": use one of listen, `, `3: launcher.process: unknown key "idle": use one of supervisor, idle_exit`}},
 		"unknown below":  {"nodes:\n- name: a\n  consol: {}\n  console: {command: [x], rfbs: y}\n", []string{`3: node: unknown key "consol"`, `4: node.console: unknown key "rfbs"`}},
 		"twice":          {node + "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", []string{"3: listen is there twice, first in line 2"}},
-		"later":          {node + "rfb: {listen: 127.0.0.1}\napi: {keystone: x, client_ca: y}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: api.keystone is not in this version", "3: api.client_ca is not in this version", "4: launcher.docker is not in this version"}},
+		"later":          {node + "rfb: {listen: 127.0.0.1}\napi: {keystone: x}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: api.keystone is not in this version", "4: launcher.docker is not in this version"}},
 		"recipe":         {"nodes:\n- name: a\n  console:\n    recipe: auto\n", []string{"4: node.console.recipe is not in this version: use command"}},
 		"listen":         {node + "listen: 6080\n", []string{`2: listen: "6080" is not an address to listen on`}},
 		"listen port":    {node + "listen: 127.0.0.1:65536\n", []string{"2: listen: "}},
@@ -134,6 +153,7 @@ func TestComplaints(t *testing.T) {
 		"negative":       {node + "linger: -5s\n", []string{"2: linger: "}},
 		"missing files":  {node + "tls: {cert: nowhere, key: nowhere2}\napi: {token_file: nowhere}\nlauncher: {process: {supervisor: nowhere}}\n", []string{"2: tls.cert: there is no file nowhere", "2: tls.key: there is no file nowhere2", "3: api.token_file: there is no file", "4: launcher.process.supervisor: there is no file"}},
 		"half of TLS":    {node + "tls: {cert: c.yaml}\n", []string{"2: tls needs both"}},
+		"client_ca":      {node + "api: {client_ca: c.yaml}\n", []string{"2: api.client_ca: certificates come with TLS alone"}},
 		"a directory":    {node + "tls: {cert: ., key: c.yaml}\n", []string{"2: tls.cert: . is a directory"}},
 		"bad credential": {node + "api: {token_file: short}\n", []string{"2: api.token_file: short holds no usable credential"}},
 		"geometry":       {"nodes:\n- name: a\n  console: {command: [xterm], geometry: 10x}\n", []string{`3: node.console.geometry: "10x" is not a size`}},
@@ -145,6 +165,13 @@ func TestComplaints(t *testing.T) {
 		"null name":      {"nodes:\n- name:\n  console: {command: [xterm]}\n", []string{"2: node.name is to be a text"}},
 		"bad UUID":       {"nodes:\n- name: a\n  uuid: 17\n  console: {command: [xterm]}\n", []string{`3: node a: uuid: "17" is not a UUID`}},
 		"bad address":    {"nodes:\n- name: a\n  console: {rfb: h}\n", []string{`3: node a: console.rfb: "h" is not an address`}},
+		"native address": {"nodes:\n- name: a\n  console:\n    rfb: {username: root}\n", []string{"4: node.console.rfb.address is missing"}},
+		"native":         {"nodes:\n- name: a\n  console:\n    rfb: {address: h:1, user: x}\n", []string{`4: node.console.rfb: unknown key "user": use one of address, username, password_file, tls`}},
+		"native user":    {"nodes:\n- name: a\n  console:\n    rfb: {address: h:1, username: root}\n", []string{"4: node a: console.rfb.password_file: it is missing"}},
+		"native scheme":  {"nodes:\n- name: a\n  console:\n    rfb: https://h/kvm\n", []string{`4: node a: console.rfb: "https://h/kvm" is not the address of a websocket`}},
+		"native plain":   {"nodes:\n- name: a\n  console:\n    rfb: {address: ws://h/kvm, tls: {}}\n", []string{"4: node a: console.rfb.tls: ws:// has none"}},
+		"native TLS":     {"nodes:\n- name: a\n  console:\n    rfb:\n      address: h:1\n      tls: {cert: c.yaml, fingerprint: 12}\n", []string{"6: node a: console.rfb.tls: cert and key go together", "6: node a: console.rfb.tls.fingerprint: "}},
+		"native socket":  {"nodes:\n- name: a\n  console:\n    rfb: {address: unix:/x, tls: {}}\n", []string{"4: node a: console.rfb.tls: a socket has no name"}},
 		"password":       {"nodes:\n- name: a\n  bmc: {address: h, password: hunter2}\n  console: {command: [xterm]}\n", []string{`3: node.bmc: unknown key "password": use one of address, username, password_file`}},
 	} {
 		t.Run(name, func(t *testing.T) {

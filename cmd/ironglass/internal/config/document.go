@@ -20,8 +20,9 @@ import (
 // a key that is not known or a value that makes no sense, names its line, and
 // all of them come at once.
 type document struct {
-	name  string
-	found []complaint
+	name     string
+	found    []complaint
+	clientCA *yaml.Node // api.client_ca, where it is given
 }
 
 // complaint is something wrong at a line.

@@ -77,8 +77,11 @@ func (d *document) listen(top, n *yaml.Node, c *Config) {
 		d.check("listen", n, err)
 		return
 	}
-	if c.TokenFile == "" && !loopback(host) {
-		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file, or listen on %s", c.Listen, DefaultListen)
+	if c.TokenFile == "" && c.ClientCA == "" && !loopback(host) {
+		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file or api.client_ca, or listen on %s", c.Listen, DefaultListen)
+	}
+	if c.ClientCA != "" && c.TLS == nil {
+		d.fail(d.clientCA, "api.client_ca: certificates come with TLS alone: set tls, or use api.token_file")
 	}
 }
 
@@ -166,8 +169,11 @@ func (d *document) api(path string, n *yaml.Node, c *Config) {
 				d.check(path, n, err)
 			}
 		}},
-		{name: "client_ca", later: "use token_file"},
-		{name: "keystone", later: "use token_file"},
+		{name: "client_ca", read: func(path string, n *yaml.Node) {
+			d.file(path, n, &c.ClientCA)
+			d.clientCA = n
+		}},
+		{name: "keystone", later: "use token_file or client_ca"},
 	})
 }
 
@@ -231,6 +237,38 @@ func (d *document) nodes(n *yaml.Node, c *Config) {
 	}
 }
 
+// native reads a VNC server that needs more than an address.
+func (d *document) native(path string, n *yaml.Node, con *inventory.Console, lines map[string]int, text func(string, *string) func(string, *yaml.Node)) {
+	file := func(key string, into *string) func(string, *yaml.Node) {
+		return func(path string, n *yaml.Node) {
+			lines[key] = n.Line
+			d.file(path, n, into)
+		}
+	}
+	lines["console.rfb.password_file"] = n.Line // where it is missing
+	d.mapping(path, n, []key{
+		{name: "address", read: text("console.rfb", &con.RFB)},
+		{name: "username", read: text("console.rfb.username", &con.Username)},
+		{name: "password_file", read: file("console.rfb.password_file", &con.PasswordFile)},
+		{name: "tls", read: func(path string, n *yaml.Node) {
+			lines["console.rfb.tls"] = n.Line
+			t := &inventory.TLS{}
+			d.mapping(path, n, []key{
+				{name: "ca", read: file("console.rfb.tls.ca", &t.CA)},
+				{name: "cert", read: file("console.rfb.tls.cert", &t.Cert)},
+				{name: "key", read: file("console.rfb.tls.key", &t.Key)},
+				{name: "server_name", read: text("console.rfb.tls.server_name", &t.ServerName)},
+				{name: "fingerprint", read: text("console.rfb.tls.fingerprint", &t.Fingerprint)},
+			})
+			con.TLS = t
+		}},
+	})
+	if con.RFB == "" && lines["console.rfb"] != complained {
+		d.fail(n, "%s.address is missing: name the VNC server, as in 192.0.2.20:5900", path)
+		lines["console"] = complained
+	}
+}
+
 // complained stands for the line of a key whose value could not be read.
 const complained = 0
 
@@ -267,7 +305,14 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 					lines["console.command"] = n.Line
 					d.texts(path, n, `["xterm", "-maximized"]`, &con.Command)
 				}},
-				{name: "rfb", read: text("console.rfb", &con.RFB)},
+				{name: "rfb", read: func(path string, n *yaml.Node) {
+					if n.Kind != yaml.MappingNode {
+						text("console.rfb", &con.RFB)(path, n)
+						return
+					}
+					lines["console.rfb"] = n.Line
+					d.native(path, n, con, lines, text)
+				}},
 				{name: "geometry", read: func(path string, n *yaml.Node) {
 					lines["console.geometry"] = n.Line
 					var size string
