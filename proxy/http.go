@@ -92,6 +92,10 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})
+	mux.Handle("/v1/nodes/{id}/power", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getPower), http.MethodPost: s.consoleAPI(token.Operate, s.postPower),
+	})
+	mux.Handle("/v1/nodes/{id}/boot-device", methods{http.MethodPost: s.api(s.postBootDevice)})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))

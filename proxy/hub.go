@@ -42,6 +42,9 @@ type hub struct {
 	pixels  atomic.Pointer[image.Point] // size of the node's picture
 	viewers atomic.Int64                // people looking
 	running atomic.Bool                 // a link's Run has begun and next was not asked since
+	// offersPower is the upstream that acts on the machine's power, nil where
+	// none does.
+	offersPower atomic.Pointer[upstream]
 
 	// What follows belongs to the link that runs: its Run, and next after it.
 	// The server runs one at a time.

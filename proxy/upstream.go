@@ -29,7 +29,8 @@ func (u *upstream) Run(ctx context.Context, d *rfb.Desktop) error {
 	u.h.running.Store(true)
 	u.liveAt = time.Time{}
 	u.h.enter(Starting, "connecting to the console", time.Time{})
-	err := u.Client.Run(ctx, d)
+	err := u.Client.Run(ctx, rfb.NewDesktop(&overheard{d, u}))
+	u.offerPower(false)
 	if ctx.Err() != nil {
 		u.h.cold()
 		return nil //nolint:nilerr // it was ended, it did not fail
@@ -52,4 +53,27 @@ func (u *upstream) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 		}
 		use(view)
 	})
+}
+
+// overheard passes on what the node says and takes note of some of it.
+type overheard struct {
+	*rfb.Desktop
+	u *upstream
+}
+
+// OfferPower is rfb.Announced's.
+func (o *overheard) OfferPower(offered bool) {
+	o.Desktop.OfferPower(offered)
+	o.u.offerPower(offered)
+}
+
+// offerPower says whether the node's VNC server acts on the machine's power.
+func (u *upstream) offerPower(offered bool) {
+	var now *upstream
+	if offered {
+		now = u
+	}
+	if u.h.offersPower.Swap(now) != now {
+		u.h.c.notify()
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -30,13 +31,15 @@ const (
 )
 
 // remote is how the commands reach a service.
-type remote struct{ server, tokenFile *string }
+type remote struct{ server, tokenFile, cert, key *string }
 
 // remoteFlags defines the flags that say which service is asked.
 func remoteFlags(f *flag.FlagSet) remote {
 	return remote{
 		server:    f.String("server", "", "the service's `URL`; default $IRONGLASS_SERVER, else "+defaultServer),
 		tokenFile: f.String("token-file", "", "the `FILE` with the API's credential, where the service wants one"),
+		cert:      f.String("cert", "", "the PEM `FILE` with the certificate to show, where the service wants one"),
+		key:       f.String("key", "", "the PEM `FILE` with that certificate's key"),
 	}
 }
 
@@ -64,6 +67,18 @@ func (r remote) client(env Env) (*client, error) {
 		// The API never redirects; what does is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if (*r.cert == "") != (*r.key == "") {
+		return nil, usagef("-cert and -key go together: name both files")
+	}
+	if *r.cert != "" {
+		pair, err := tls.LoadX509KeyPair(*r.cert, *r.key)
+		if err != nil {
+			return nil, usagef("the certificate %s with the key %s cannot be used: %w", *r.cert, *r.key, err)
+		}
+		c.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
+		}
+	}
 	if *r.tokenFile != "" {
 		if c.credential, err = config.ReadCredential(*r.tokenFile); err != nil {
 			return nil, usageError{err}
@@ -137,7 +152,7 @@ func (c *client) refused(resp *http.Response, answer []byte) error {
 	}
 	text := oneLine(problem.Detail)
 	if resp.StatusCode == http.StatusUnauthorized {
-		return fmt.Errorf("the service at %s wants the API's credential: name its file with -token-file (%s)", c.base, text)
+		return fmt.Errorf("the service at %s wants the API's credential: name its file with -token-file, or a certificate with -cert and -key (%s)", c.base, text)
 	}
 	return errors.New(text)
 }
