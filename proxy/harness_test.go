@@ -364,7 +364,9 @@ func (s *setup) request(method, path, content string, header http.Header) *reply
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return read(s.t, resp)
+	answer := read(s.t, resp)
+	checkDescribed(s.t, req, content, resp, answer.Text)
+	return answer
 }
 
 // call makes an API request, wants that status and decodes the answer.

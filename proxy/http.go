@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	_ "embed"
 	"net/http"
 	"strings"
 
@@ -80,6 +81,18 @@ func (s *Service) guarded(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// openAPI describes the API (OpenAPI 3.0). The tests hold every answer to it.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
+// getOpenAPI is GET /openapi.yaml. It holds nothing secret.
+func (s *Service) getOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(openAPI)
+}
+
 // Handler returns the service's pages, API and websockets. They are at the
 // root, and below PublicURL's path too where it has one.
 func (s *Service) Handler() http.Handler {
@@ -99,6 +112,7 @@ func (s *Service) Handler() http.Handler {
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))
+	mux.Handle("/openapi.yaml", methods{http.MethodGet: s.getOpenAPI})
 	mux.Handle("/healthz", methods{http.MethodGet: s.healthz})
 	mux.Handle("/readyz", methods{http.MethodGet: s.readyz})
 	mux.Handle("/metrics", methods{http.MethodGet: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP})
