@@ -41,8 +41,9 @@ var allowed = map[string][]string{
 	// into for what it leaves; all else is tried by its programs.
 	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session"},
 	// What is measured is a program; the X program that draws connects as x11 does.
-	"integration/loads": {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
-	"integration/xload": {"integration/loads", "rfb/pixel", "x11"},
+	"integration/loads":      {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
+	"integration/benchproxy": {"integration/loads"},
+	"integration/xload":      {"integration/loads", "rfb/pixel", "x11"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor

@@ -94,7 +94,7 @@ func TestDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp := s.request("GET", "/openapi.yaml", "", nil)
-	if resp.StatusCode != 200 || resp.Text != string(want) {
+	if resp.StatusCode != http.StatusOK || resp.Text != string(want) {
 		t.Errorf("served is %s, %d bytes", resp.Status, len(resp.Text))
 	}
 }
