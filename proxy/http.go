@@ -105,6 +105,7 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})
+	mux.Handle("/v1/nodes/{id}/console/wait", methods{http.MethodGet: s.consoleAPI(token.View, s.getWait)})
 	mux.Handle("/v1/nodes/{id}/power", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getPower), http.MethodPost: s.consoleAPI(token.Operate, s.postPower),
 	})

@@ -157,6 +157,7 @@ type Service struct {
 	sessions sessions
 	page     *page
 	pictures chan struct{} // holds a token for each picture being compressed
+	waits    atomic.Int64  // calls that wait for pictures
 
 	access atomic.Pointer[access]
 	fleet  atomic.Pointer[fleet]

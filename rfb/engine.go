@@ -65,11 +65,15 @@ type sourceRun struct {
 	stopped bool               // cancel was called
 }
 
-// watcher waits for a picture (Snapshot).
+// watcher waits for a picture (Snapshot), or follows it (Follow).
 type watcher struct {
-	result chan snapshot // room for one
-	given  bool
+	result  chan snapshot // room for one
+	given   bool
+	changed func() // nil without Follow
 }
+
+// wants reports whether a look at the picture is of use to w.
+func (w *watcher) wants() bool { return !w.given || w.changed != nil }
 
 type snapshot struct {
 	frame *pixel.Frame
@@ -197,7 +201,7 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 		e.satisfyWatchers()
 	}
 	for w := range e.watchers {
-		if fresh && !w.given {
+		if fresh && w.wants() {
 			return true, time.Time{}
 		}
 	}
@@ -354,7 +358,11 @@ func (ev lastFrame) do(e *engine) {
 // satisfyWatchers gives the picture to those who wait for one.
 func (e *engine) satisfyWatchers() {
 	for w := range e.watchers {
-		if !w.given {
+		switch {
+		case w.given:
+		case w.changed != nil:
+			w.give(nil, nil) // it wants to know, not to see
+		default:
 			w.give(e.frame.Clone(), nil)
 		}
 	}
@@ -472,6 +480,9 @@ func (e *engine) look(now time.Time) {
 	e.looked, e.shown = true, true
 	e.pending.moves = append(e.pending.moves, found...)
 	e.grid.changed(changed, e.pending.moves, now)
+	if !changed.Empty() || len(e.pending.moves) > 0 {
+		e.tellFollowers()
+	}
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}
