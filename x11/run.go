@@ -34,6 +34,7 @@ type mail struct {
 	cursor  bool
 	serial  uint32 // of the new shape
 	leds    bool
+	moved   bool // a viewer moved the pointer
 }
 
 // pump takes the events off xgb's queue, from Open until the connection ends.
@@ -159,6 +160,13 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 				return x.lost(err)
 			}
 			continue
+		case <-f.sprite.timer.C:
+			if f.sprite.now() {
+				if err := f.look(); err != nil {
+					return x.lost(err)
+				}
+			}
+			continue
 		case <-colours:
 			if err := f.colours(); err != nil {
 				return x.lost(err)
@@ -188,6 +196,9 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 				return x.lost(err)
 			}
 		}
+		if m.moved {
+			f.stir()
+		}
 		if m.leds {
 			if err := f.leds(); err != nil {
 				return x.lost(err)
@@ -204,11 +215,12 @@ type follower struct {
 	parts  xfixes.Region
 	size   image.Rectangle
 	clips  *clipboard // nil where there is none
+	sprite *sprite
 }
 
 func (x *Display) follow(d desktop) (*follower, error) {
 	c := x.conn.Conn
-	f := &follower{x: x, d: d}
+	f := &follower{x: x, d: d, sprite: newSprite()}
 	var err error
 	if f.damage, err = damage.NewDamageId(c); err != nil {
 		return nil, err
@@ -250,6 +262,8 @@ func (x *Display) follow(d desktop) (*follower, error) {
 // stop gives back what the server holds for the run.
 func (f *follower) stop() {
 	c := f.x.conn.Conn
+	f.sprite.timer.Stop()
+	f.x.hiders.motion.Store(false)
 	f.x.input.stop()
 	f.clips.stop()
 	f.x.conn.Batch(func() {
@@ -312,6 +326,7 @@ func (f *follower) colours() error {
 
 // harvest takes the damaged region from the server and announces it.
 func (f *follower) harvest() error {
+	f.stir()
 	// What is drawn often needs new colours.
 	if err := f.colours(); err != nil {
 		return err
