@@ -82,7 +82,7 @@ bench: deps-test web
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -timeout $(TESTTIMEOUT) $(PKGS)
 	$(MAKE) bench-peers bench-proxy
 
-# The servers of X screens side by side, which takes about 20 minutes; flags
+# The servers of X screens side by side, which takes about 14 minutes; flags
 # such as BENCHPEERS='-loads video -viewers 1' make it less.
 BENCHPEERS ?= -o docs
 # Viewers through the service against viewers through websockify.
