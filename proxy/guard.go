@@ -89,6 +89,9 @@ type caller struct {
 	claims token.Claims
 }
 
+// decides reports whether the caller may decide over others at the console.
+func (c caller) decides() bool { return c.admin || c.claims.Admin }
+
 // mayOperate reports whether the caller may do what a keyboard can.
 func (c caller) mayOperate() bool { return c.admin || c.claims.Mode == token.Operate }
 

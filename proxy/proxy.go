@@ -57,6 +57,10 @@ type Node struct {
 	// Width and Height are the size in pixels of what is painted before the
 	// console's own size is known; 0 is 1280x1024.
 	Width, Height int
+	// Seats says who of those that may operate the console does.
+	Seats SeatPolicy
+	// Lease overrides the service's where it is not zero.
+	Lease Lease
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -124,6 +128,11 @@ type Config struct {
 	// 0 is a minute, negative is no longer than it takes a browser to load
 	// the page again.
 	Linger time.Duration
+	// Lease is how long consoles go on that nobody uses.
+	Lease Lease
+	// AuditFile is where it is noted who did what, a JSON object a line; "" is
+	// nowhere. It is made readable for its owner alone.
+	AuditFile string
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -145,7 +154,10 @@ type Service struct {
 	byName   map[string]*Console
 	byUUID   map[string]*Console
 	metrics  *metrics
-	sessions sessions
+	sessions sessions // viewers
+	streams  sessions // subscribers to events
+	fleet    fleet
+	auditor  *auditor // nil without AuditFile
 	page     *page
 	origins  map[string]struct{}
 	pictures chan struct{} // holds a token for each picture being compressed
@@ -178,7 +190,9 @@ func New(cfg Config) (*Service, error) {
 	var err error
 	s.page, err = newPage(cfg)
 	add(err)
-	s.sessions.init(cfg.Limits)
+	s.sessions.init("viewers", cfg.Limits)
+	s.streams.init("subscribers", cfg.Limits)
+	s.fleet.init()
 	s.metrics = newMetrics(s)
 	for _, n := range cfg.Nodes {
 		add(s.addNode(n))
@@ -186,7 +200,13 @@ func New(cfg Config) (*Service, error) {
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
+	if cfg.AuditFile != "" {
+		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
+			return nil, err
+		}
+	}
 	if err := cfg.Metrics.Register(s.metrics); err != nil {
+		s.auditor.close()
 		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	return s, nil
@@ -267,6 +287,8 @@ func (s *Service) addNode(n Node) error {
 		return errors.New("a node has no name")
 	case strings.ContainsAny(n.Name, "/\x00") || n.Name == "." || n.Name == "..":
 		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
+	case n.Seats != "" && n.Seats != SeatsShared && n.Seats != SeatsExclusive:
+		return fmt.Errorf("node %q has seats that are %q, not %q or %q", n.Name, n.Seats, SeatsShared, SeatsExclusive)
 	case n.Backend == nil:
 		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
 	case s.Console(n.Name) != nil:
@@ -323,4 +345,6 @@ func (s *Service) drain(done chan<- struct{}) {
 	}
 	wg.Wait()
 	s.sessions.wait()
+	s.streams.wait()
+	s.auditor.close()
 }
