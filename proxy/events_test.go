@@ -217,7 +217,7 @@ func TestRenewal(t *testing.T) {
 		got := renew(ann.token, ann.secret, 201, "")
 		c, err := b.tokens.Verify(got.Token, time.Now())
 		if err != nil || c.Name != "Ann" || !c.Admin || c.Mode != token.Operate || got.Name != "Ann" ||
-			!strings.Contains(got.WebsocketURL, got.Token) || (time.Until(got.ExpiresAt) - time.Hour).Abs() > time.Second {
+			!strings.Contains(got.WebsocketURL, got.Token) || (time.Until(got.ExpiresAt)-time.Hour).Abs() > time.Second {
 			t.Errorf("renewed is %+v, %v; the token says %+v, expires in %v", got, err, c, time.Until(got.ExpiresAt))
 		}
 		after(10 * time.Minute)

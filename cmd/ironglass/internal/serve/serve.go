@@ -150,6 +150,8 @@ func (s *service) open(ctx context.Context) error {
 		PublicURL:      s.cfg.PublicURL,
 		AllowedOrigins: s.cfg.AllowedOrigins,
 		Linger:         s.cfg.Linger,
+		Lease:          proxy.Lease(s.cfg.Lease),
+		AuditFile:      s.cfg.AuditFile,
 		Page:           page,
 		PagePolicy:     web.ContentSecurityPolicy,
 		Tokens:         tokens,
@@ -208,7 +210,10 @@ func (s *service) retire(ctx context.Context) error {
 func (s *service) nodes() ([]proxy.Node, error) {
 	var nodes []proxy.Node
 	for _, n := range s.cfg.Nodes.Nodes() {
-		node := proxy.Node{Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height}
+		node := proxy.Node{
+			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height,
+			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
+		}
 		if n.Console.RFB != "" {
 			b, err := newNative(n.Console)
 			if err != nil {
