@@ -85,11 +85,14 @@ type caller struct {
 	// admin is set for the holder of the API's credential and, where there is
 	// none, for people on this machine.
 	admin bool
-	// name says which of these, for the audit log.
+	// name is the subject of the certificate that says so; else empty.
 	name string
 	// claims are what the caller's console token says, where admin is not set.
 	claims token.Claims
 }
+
+// decides reports whether the caller may decide over others at the console.
+func (c caller) decides() bool { return c.admin || c.claims.Admin }
 
 // mayOperate reports whether the caller may do what a keyboard can.
 func (c caller) mayOperate() bool { return c.admin || c.claims.Mode == token.Operate }
@@ -135,7 +138,7 @@ func (s *Service) authorize(r *http.Request) *problem {
 // identify is authorize, and says who the sender is.
 func (s *Service) identify(r *http.Request) (caller, *problem) {
 	a := s.access.Load()
-	by := caller{admin: true, name: "api"}
+	by := caller{admin: true}
 	certificate := a.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 	if a.closed() && !certificate {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -159,9 +162,8 @@ func (s *Service) identify(r *http.Request) (caller, *problem) {
 		s.metrics.refuse("origin")
 		return by, newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
 	}
-	by.name = "local"
 	if certificate {
-		by.name = "certificate " + r.TLS.VerifiedChains[0][0].Subject.String()
+		by.name = r.TLS.VerifiedChains[0][0].Subject.String()
 	}
 	return by, nil
 }

@@ -237,7 +237,7 @@ func patience(t *testing.T) context.Context {
 // token issues one directly.
 func (s *setup) token(node string, mode token.Mode) string {
 	s.t.Helper()
-	text, _, err := s.tokens.Issue(node, mode, time.Hour, time.Now())
+	text, _, err := s.tokens.Issue(token.Claims{Node: node, Mode: mode}, time.Hour, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}

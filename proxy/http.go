@@ -101,7 +101,13 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/states/console", methods{
 		http.MethodGet: s.api(s.getConsole), http.MethodPut: s.api(s.putConsole),
 	})
+	mux.Handle("/v1/events", methods{http.MethodGet: s.guarded(s.fleetEvents)})
+	mux.Handle("/v1/nodes/{id}/console", methods{http.MethodGet: s.consoleAPI(token.View, s.getSnapshot)})
+	mux.Handle("/v1/nodes/{id}/console/events", methods{http.MethodGet: s.consoleAPI(token.View, s.consoleEvents)})
+	mux.Handle("/v1/nodes/{id}/console/seat", methods{http.MethodPost: s.consoleAPI(token.Operate, s.postSeat)})
+	mux.Handle("/v1/nodes/{id}/console/lease", methods{http.MethodPost: s.consoleAPI(token.View, s.postLease)})
 	mux.Handle("/v1/nodes/{id}/console/tokens", methods{http.MethodPost: s.api(s.postToken)})
+	mux.Handle("/v1/nodes/{id}/console/tokens/renew", methods{http.MethodPost: s.consoleAPI(token.View, s.renewToken)})
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})

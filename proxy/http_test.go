@@ -240,11 +240,11 @@ func badTokens(t *testing.T, s *setup) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := other.Issue("n", token.Operate, time.Hour, time.Now())
+	foreign, _, err := other.Issue(token.Claims{Node: "n", Mode: token.Operate}, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	expired, _, err := s.tokens.Issue("n", token.Operate, time.Second, time.Now().Add(-time.Hour))
+	expired, _, err := s.tokens.Issue(token.Claims{Node: "n", Mode: token.Operate}, time.Second, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

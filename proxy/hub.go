@@ -41,6 +41,8 @@ type hub struct {
 	server  *rfb.Server
 	pixels  atomic.Pointer[image.Point] // size of the node's picture
 	viewers atomic.Int64                // people looking
+	parting atomic.Pointer[parting]     // why they were sent away, nil before
+	people  people                      // guarded by c.mu
 	running atomic.Bool                 // a link's Run has begun and next was not asked since
 	// offersPower is the upstream that acts on the machine's power, nil where
 	// none does.
@@ -54,23 +56,36 @@ type hub struct {
 
 func newHub(c *Console) *hub {
 	h := &hub{c: c}
+	h.people.exclusive = c.node.Seats == SeatsExclusive
+	h.people.Lease = c.lease
 	h.server = rfb.NewServer(&starting{h: h}, rfb.ServerConfig{
 		Name: c.node.Name, Width: c.node.Width, Height: c.node.Height,
 		Linger: c.linger, HandshakeTimeout: c.limits.HandshakeTimeout, WriteTimeout: c.limits.WriteTimeout,
-		Log:            c.log,
-		SourceEnded:    h.next,
-		ViewersChanged: func(n int) { h.viewers.Store(int64(n)) },
+		Log:         c.log,
+		SourceEnded: h.next,
+		ViewersChanged: func(n int) {
+			h.viewers.Store(int64(n))
+			c.notify()
+		},
 	})
 	return h
 }
 
+// ended is the error of a viewer whose session ended with the server's.
+func (h *hub) ended(err error) error {
+	if why := h.parting.Load(); why != nil {
+		return why
+	}
+	return err
+}
+
 // end shows the viewers a last notice and ends their sessions. It returns
 // when all of the hub is gone.
-func (h *hub) end(headline, why string) {
+func (h *hub) end(why *parting) {
 	c := h.c
 	if h.viewers.Load() > 0 {
 		n := notice.New(c.node.Width, c.node.Height, h.server.LastFrame())
-		n.Set(c.message(notice.Warning, headline, time.Time{}, why))
+		n.Set(c.message(notice.Warning, why.headline, time.Time{}, why.text))
 		h.server.SetSource(n)
 		time.Sleep(farewellTime)
 	}

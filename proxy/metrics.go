@@ -17,6 +17,9 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	failures *prometheus.CounterVec
 
+	unaudited prometheus.Counter
+	streams   *prometheus.Desc
+
 	consoles, viewers, frames, updates, rects *prometheus.Desc
 	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
 	skipped, mended, frameBytes               *prometheus.Desc
@@ -36,9 +39,13 @@ func newMetrics(s *Service) *metrics {
 			Name: "ironglass_session_seconds", Help: "Length of viewers' sessions that ended.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
 		}),
-		bytes:      counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
-		refused:    counter("refused_total", "Requests refused, by cause.", "cause"),
-		failures:   counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		bytes:    counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
+		refused:  counter("refused_total", "Requests refused, by cause.", "cause"),
+		failures: counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		unaudited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ironglass_audit_lost_total", Help: "Records that were not written into the audit log.",
+		}),
+		streams:    desc("subscribers", "Subscribers to events now."),
 		consoles:   desc("consoles", "Consoles by state.", "state"),
 		viewers:    desc("viewers", "People looking at consoles now."),
 		frames:     desc("frames_total", "Times that a console's picture was looked at."),
@@ -71,13 +78,13 @@ func (m *metrics) failure(cause string) { m.failures.WithLabelValues(cause).Inc(
 func (m *metrics) refuse(cause string) { m.refused.WithLabelValues(cause).Inc() }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures}
+	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures, m.unaudited}
 }
 
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes,
+		m.skipped, m.mended, m.frameBytes, m.streams,
 	}
 }
 
@@ -114,6 +121,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.consoles, float64(n), stateNames[state])
 	}
 	gauge(m.viewers, float64(viewers))
+	gauge(m.streams, float64(m.s.streams.count()))
 	total(m.frames, float64(sum.Frames))
 	total(m.updates, float64(sum.Updates))
 	total(m.rects, float64(sum.Rects))

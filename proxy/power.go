@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -67,7 +68,7 @@ func (s *Service) getPower(w http.ResponseWriter, _ *http.Request, c *Console, _
 }
 
 // postPower is POST /v1/nodes/{id}/power.
-func (s *Service) postPower(w http.ResponseWriter, r *http.Request, c *Console, _ caller) {
+func (s *Service) postPower(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	var body struct {
 		Action string `json:"action"`
 	}
@@ -94,6 +95,8 @@ func (s *Service) postPower(w http.ResponseWriter, r *http.Request, c *Console, 
 		respondProblem(w, newProblem(http.StatusBadGateway, "power", "The power of %q was not switched: %v.", c.node.Name, err))
 		return
 	}
+	c.active(time.Now())
+	s.audit("power", by, r, c, slog.String("action", body.Action))
 	c.log.Info("power", "action", body.Action, "remote", r.RemoteAddr)
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -75,6 +75,10 @@ type Node struct {
 	Width, Height int
 	// Version differs where anything else about the node does; see SetNodes.
 	Version string
+	// Seats says who of those that may operate the console does.
+	Seats SeatPolicy
+	// Lease overrides the service's where it is not zero.
+	Lease Lease
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -136,6 +140,11 @@ type Config struct {
 	// 0 is a minute, negative is no longer than it takes a browser to load
 	// the page again.
 	Linger time.Duration
+	// Lease is how long consoles go on that nobody uses.
+	Lease Lease
+	// AuditFile is where it is noted who did what, a JSON object a line; "" is
+	// nowhere. It is made readable for its owner alone.
+	AuditFile string
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -154,15 +163,18 @@ type Service struct {
 	cfg      Config
 	public   *url.URL // nil where Config has none
 	metrics  *metrics
-	sessions sessions
+	sessions sessions // viewers
+	streams  sessions // subscribers to events
+	fleet    fleet
+	auditor  *auditor // nil without AuditFile
 	page     *page
 	pictures chan struct{} // holds a token for each picture being compressed
 	waits    atomic.Int64  // calls that wait for pictures
 
 	access atomic.Pointer[access]
-	fleet  atomic.Pointer[fleet]
+	roster atomic.Pointer[roster]
 
-	reloading sync.Mutex // held while fleet is being replaced
+	reloading sync.Mutex // held while roster is being replaced
 	retired   rfb.Stats  // of consoles that are gone; guarded by reloading
 	leaving   sync.WaitGroup
 
@@ -190,14 +202,22 @@ func New(cfg Config) (*Service, error) {
 	var err error
 	s.page, err = newPage(cfg)
 	add(err)
-	s.sessions.init(cfg.Limits)
+	s.sessions.init("viewers", cfg.Limits)
+	s.streams.init("subscribers", cfg.Limits)
+	s.fleet.init()
 	s.metrics = newMetrics(s)
-	s.fleet.Store(&fleet{})
+	s.roster.Store(&roster{})
 	add(s.SetNodes(cfg.Nodes))
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
+	if cfg.AuditFile != "" {
+		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
+			return nil, err
+		}
+	}
 	if err := cfg.Metrics.Register(s.metrics); err != nil {
+		s.auditor.close()
 		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	return s, nil
@@ -287,4 +307,6 @@ func (s *Service) drain(done chan<- struct{}) {
 	wg.Wait()
 	s.leaving.Wait()
 	s.sessions.wait()
+	s.streams.wait()
+	s.auditor.close()
 }

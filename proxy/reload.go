@@ -56,21 +56,23 @@ func (s *Service) SetAccess(a Access) error {
 	return nil
 }
 
-// fleet is the set of consoles. It does not change.
-type fleet struct {
+// roster is a set of consoles. It does not change.
+type roster struct {
 	consoles []*Console // in the order of the configuration
 	byName   map[string]*Console
 	byUUID   map[string]*Console
 }
 
 // add takes a node's console, or says why the node cannot have one.
-func (f *fleet) add(n Node, console func(Node) *Console) error {
+func (f *roster) add(n Node, console func(Node) *Console) error {
 	uuid := strings.ToLower(n.UUID)
 	switch {
 	case n.Name == "":
 		return errors.New("a node has no name")
 	case strings.ContainsAny(n.Name, "/\x00") || n.Name == "." || n.Name == "..":
 		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
+	case n.Seats != "" && n.Seats != SeatsShared && n.Seats != SeatsExclusive:
+		return fmt.Errorf("node %q has seats that are %q, not %q or %q", n.Name, n.Seats, SeatsShared, SeatsExclusive)
 	case n.Backend == nil:
 		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
 	case f.find(n.Name) != nil:
@@ -90,7 +92,7 @@ func (f *fleet) add(n Node, console func(Node) *Console) error {
 	return nil
 }
 
-func (f *fleet) find(id string) *Console {
+func (f *roster) find(id string) *Console {
 	if c := f.byName[id]; c != nil {
 		return c
 	}
@@ -106,8 +108,8 @@ func (f *fleet) find(id string) *Console {
 func (s *Service) SetNodes(nodes []Node) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	old := s.fleet.Load()
-	next := &fleet{byName: make(map[string]*Console), byUUID: make(map[string]*Console)}
+	old := s.roster.Load()
+	next := &roster{byName: make(map[string]*Console), byUUID: make(map[string]*Console)}
 	var changed []*Console // new ones in place of others
 	var errs *multierror.Error
 	for _, n := range nodes {
@@ -139,7 +141,8 @@ func (s *Service) SetNodes(nodes []Node) error {
 		c.status.Enabled = old.byName[c.node.Name].Status().Enabled
 		replaced[old.byName[c.node.Name]] = stopped
 	}
-	s.fleet.Store(next)
+	s.roster.Store(next)
+	s.fleet.tell()
 	for _, c := range old.consoles {
 		if next.byName[c.node.Name] == c {
 			continue
@@ -158,10 +161,10 @@ func (s *Service) SetNodes(nodes []Node) error {
 
 // Console returns the console of the node with that UUID or name, nil where
 // there is none.
-func (s *Service) Console(id string) *Console { return s.fleet.Load().find(id) }
+func (s *Service) Console(id string) *Console { return s.roster.Load().find(id) }
 
 // Consoles returns all consoles in the order of the configuration.
-func (s *Service) Consoles() []*Console { return append([]*Console(nil), s.fleet.Load().consoles...) }
+func (s *Service) Consoles() []*Console { return append([]*Console(nil), s.roster.Load().consoles...) }
 
 // stats returns the totals of all that was shown, by consoles that are gone as
 // well.
@@ -169,7 +172,7 @@ func (s *Service) stats() rfb.Stats {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	sum := s.retired
-	for _, c := range s.fleet.Load().consoles {
+	for _, c := range s.roster.Load().consoles {
 		sum.Add(c.Stats())
 	}
 	return sum

@@ -37,6 +37,8 @@ type pipes struct {
 	mu     sync.Mutex
 	err    error
 	starts []time.Time
+	stops  int
+	seen   int // events that a test has looked at
 	ends   []net.Conn
 	wg     sync.WaitGroup
 	server *rfb.Server
@@ -58,7 +60,12 @@ func (p *pipes) dial(context.Context) (net.Conn, error) {
 	return near, nil
 }
 
-func (p *pipes) Stop(context.Context) error     { return nil }
+func (p *pipes) Stop(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stops++
+	return nil
+}
 func (p *pipes) Explain(context.Context) string { return "" }
 
 // cutOff breaks the sessions off.
@@ -97,7 +104,7 @@ func inBubble(t *testing.T, linger time.Duration, f func(p *pipes, c *proxy.Cons
 		p.server = rfb.NewServer(p.source, rfb.ServerConfig{})
 		svc, err := proxy.New(proxy.Config{
 			Nodes: []proxy.Node{{Name: "n", Backend: p, Width: 64, Height: 48}},
-			Page:  pages, Tokens: tokens, Linger: linger,
+			Page:  pages, Tokens: tokens, Linger: linger, Lease: proxy.Lease{Idle: -1},
 		})
 		if err != nil {
 			t.Fatal(err)

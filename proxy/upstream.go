@@ -50,6 +50,7 @@ func (u *upstream) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 	return u.Client.Grab(r, func(view *pixel.Frame) {
 		if w, h := u.h.size(); w != view.Width || h != view.Height {
 			u.h.pixels.Store(&image.Point{X: view.Width, Y: view.Height})
+			u.h.c.notify()
 		}
 		use(view)
 	})

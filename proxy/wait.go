@@ -130,16 +130,16 @@ func (c *Console) await(ctx context.Context, still time.Duration) (met bool, err
 		default:
 		}
 		if live := c.Status(); live.State == Live {
-			if met, ok := c.settle(ctx, still, live.Since, changed); ok {
+			if met, ok := c.outwait(ctx, still, live.Since, changed); ok {
 				return met, nil
 			}
 		}
 	}
 }
 
-// settle waits as await does while the console is live as it has been since;
+// outwait waits as await does while the console is live as it has been since;
 // ok is false once it is not.
-func (c *Console) settle(ctx context.Context, still time.Duration, since time.Time, changed <-chan struct{}) (met, ok bool) {
+func (c *Console) outwait(ctx context.Context, still time.Duration, since time.Time, changed <-chan struct{}) (met, ok bool) {
 	var quiet <-chan time.Time
 	var timer *time.Timer
 	if still > 0 {

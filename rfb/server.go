@@ -98,6 +98,14 @@ func (c ServerConfig) withDefaults() ServerConfig {
 type ViewerConfig struct {
 	// ViewOnly drops this viewer's input, its clipboard and its wishes.
 	ViewOnly bool
+	// Permission, if not nil, is where ViewOnly is changed while the viewer is
+	// served. It is for this viewer alone.
+	Permission *Permission
+	// Acts, if not nil, is called each time that the viewer sends something
+	// that it may: a key, its pointer, its clipboard, a size, a power action.
+	// It is called before that is carried out, on the viewer's goroutine, and
+	// must return at once.
+	Acts func()
 	// Label names the viewer in the log; default its network address.
 	Label string
 	// Security lists the security types offered to this viewer, in the order
@@ -218,6 +226,8 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly
 	v := newViewer(s, p.conn, cfg)
 	v.tight = p.tight
+	cfg.Permission.attach(v)
+	defer cfg.Permission.attach(nil)
 	joined := make(chan wire.ServerInit, 1)
 	if !s.post(join{v, joined}) {
 		return ErrClosed

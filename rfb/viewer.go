@@ -26,6 +26,7 @@ type viewer struct {
 
 	hands  hands       // guarded by Server.input.mu
 	motion atomic.Bool // the viewer was told to send motion at some time
+	barred atomic.Bool // by its Permission; set under Server.input.mu
 
 	began  time.Time
 	heard  atomic.Int64 // when the last message came, in nanoseconds after began
@@ -131,7 +132,7 @@ func (v *viewer) read() error {
 		case wire.QEMUExtendedKeyEvent:
 			v.key(KeyEvent{Down: m.Down, Keysym: m.Keysym, Keycode: m.Keycode})
 		case wire.PointerEvent:
-			if !v.viewOnly() {
+			if v.mayAct() {
 				v.s.input.move(v, m)
 			}
 		case wire.ClientCutText:
@@ -148,10 +149,8 @@ func (v *viewer) read() error {
 	}
 }
 
-func (v *viewer) viewOnly() bool { return v.cfg.ViewOnly || v.s.cfg.ViewOnly }
-
 func (v *viewer) key(e KeyEvent) {
-	if !v.viewOnly() {
+	if v.mayAct() {
 		v.s.input.key(v, e)
 	}
 }

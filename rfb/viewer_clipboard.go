@@ -150,7 +150,7 @@ func (v *viewer) cutText(m wire.ClientCutText) {
 			return
 		}
 	}
-	if text == "" || v.viewOnly() || !v.s.input.cutText(text) {
+	if text == "" || !v.mayAct() || !v.s.input.cutText(v, text) {
 		return
 	}
 	v.s.post(clipboardTaken{})

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
@@ -60,6 +61,11 @@ type Console struct {
 	Recipe, Image string
 	// Width and Height are the screen's size in pixels; 0 is the default.
 	Width, Height int
+	// Seats says who of those that may operate the console does: "shared" is
+	// all of them, "exclusive" one at a time, "" the default, which is shared.
+	Seats string
+	// Lease is how long it goes on for people who do not use it.
+	Lease Lease
 }
 
 // TLS says which certificate a native VNC server is to have. The files are in
@@ -76,6 +82,11 @@ type TLS struct {
 	// trust; nothing else about it matters then.
 	Fingerprint string
 }
+
+// Lease is how long a console goes on without use (Idle), altogether (Max),
+// and how long before its end that is shown (Warning). 0 is the service's own,
+// negative is off.
+type Lease struct{ Idle, Max, Warning time.Duration }
 
 // Sides of a screen in pixels that a Console may have.
 const (
@@ -265,6 +276,9 @@ func (n Node) check(fail func(key, format string, args ...any)) (named bool) {
 }
 
 func (c Console) check(fail func(key, format string, args ...any)) {
+	if c.Seats != "" && c.Seats != "shared" && c.Seats != "exclusive" {
+		fail("console.seats", "%.80q is not known: write shared, for everybody at once, or exclusive, for one at a time", c.Seats)
+	}
 	var kinds []string
 	if c.Command != nil {
 		kinds = append(kinds, "command")

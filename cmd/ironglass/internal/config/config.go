@@ -33,6 +33,11 @@ type Config struct {
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is the service's default, negative is not at all.
 	Linger time.Duration
+	// Lease is how long a console goes on for people who do not use it; 0 is
+	// the service's default, negative is off.
+	Lease inventory.Lease
+	// AuditFile is where it is noted who did what; "" is nowhere.
+	AuditFile string
 	// TLS is set where the service is to speak HTTPS.
 	TLS *TLS
 	// TokenFile holds the API's credential; "" is none.

@@ -40,6 +40,8 @@ linger: 90s
 tls: {cert: cert.pem, key: key.pem}
 api: {token_file: token, client_ca: cert.pem}
 launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
+lease: {idle: 20m, max: 0, warning: 30s}
+audit: {file: audit.jsonl}
 state_dir: state
 nodes:
   - name: rack1-u12
@@ -48,7 +50,7 @@ nodes:
     console: {command: [xterm, -fs, 13, ""], geometry: 800x600}
   - &vm
     name: lab-vm
-    console: {rfb: "127.0.0.1:5901"}
+    console: {rfb: "127.0.0.1:5901", seats: exclusive, lease: {idle: 0, max: 8h}}
   - name: "17"
     console: {rfb: "unix:/run/vnc.sock"}
   - name: bmc
@@ -77,6 +79,12 @@ nodes:
 	nodes := c.Nodes.Nodes()
 	if len(nodes) != 4 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
 		t.Fatalf("the nodes are %+v", nodes)
+	}
+	if c.Lease != (inventory.Lease{Idle: 20 * time.Minute, Max: -1, Warning: 30 * time.Second}) || c.AuditFile != "audit.jsonl" {
+		t.Errorf("the configuration is %+v", c)
+	}
+	if con := nodes[1].Console; con.Seats != "exclusive" || con.Lease != (inventory.Lease{Idle: -1, Max: 8 * time.Hour}) || nodes[0].Console.Seats != "" {
+		t.Errorf("the console of the second node is %+v", con)
 	}
 	if con := nodes[0].Console; strings.Join(con.Command, "|") != "xterm|-fs|13|" || con.Width != 800 || con.Height != 600 {
 		t.Errorf("the console of the first node is %+v", con)
@@ -156,6 +164,10 @@ func TestComplaints(t *testing.T) {
 		"client_ca":      {node + "api: {client_ca: c.yaml}\n", []string{"2: api.client_ca: certificates come with TLS alone"}},
 		"a directory":    {node + "tls: {cert: ., key: c.yaml}\n", []string{"2: tls.cert: . is a directory"}},
 		"bad credential": {node + "api: {token_file: short}\n", []string{"2: api.token_file: short holds no usable credential"}},
+		"lease":          {node + "lease: {idle: 15, maximum: 1h, warning: -1s}\n", []string{`2: lease.idle: "15" is not a duration: write it as in 90s or 1h30m, or 0 for never ending`, `2: lease: unknown key "maximum": use one of idle, max, warning`, "2: lease.warning: "}},
+		"audit":          {node + "audit: {}\n", []string{"2: audit names no file"}},
+		"audit as text":  {node + "audit: log\n", []string{"2: audit is to have keys under it: file"}},
+		"seats":          {"nodes:\n- name: a\n  console:\n    command: [xterm]\n    seats: two\n    lease: {idle: x}\n", []string{`5: node a: console.seats: "two" is not known`, "6: node.console.lease.idle: "}},
 		"geometry":       {"nodes:\n- name: a\n  console: {command: [xterm], geometry: 10x}\n", []string{`3: node.console.geometry: "10x" is not a size`}},
 		"same names":     {"nodes:\n- {name: a, console: {rfb: h:1}}\n- {name: a, console: {rfb: h:1}}\n", []string{"3: node a: name: "}},
 		"no console":     {"nodes:\n- name: a\n- name: b\n  console: {}\n", []string{"2: node a: console: it is empty", "4: node b: console: it is empty"}},

@@ -44,6 +44,16 @@ func (d *document) config(top *yaml.Node, c *Config) {
 		}},
 		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, c) }},
 		{name: "linger", read: func(path string, n *yaml.Node) { d.duration(path, n, "not at all", &c.Linger) }},
+		{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &c.Lease) }},
+		{name: "audit", read: func(path string, n *yaml.Node) {
+			before := len(d.found)
+			d.mapping(path, n, []key{
+				{name: "file", read: func(path string, n *yaml.Node) { d.text(path, n, &c.AuditFile) }},
+			})
+			if len(d.found) == before && c.AuditFile == "" {
+				d.fail(n, "%s names no file: write it as in audit: {file: /var/log/ironglass/audit.jsonl}", path)
+			}
+		}},
 		{name: "tls", read: func(path string, n *yaml.Node) { d.tls(path, n, c) }},
 		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
@@ -105,6 +115,14 @@ func (d *document) origins(path string, n *yaml.Node, c *Config) {
 			d.fail(n, "%s: %q is not an origin: write it as in https://horizon.example.net", path, text)
 		}
 	}
+}
+
+func (d *document) lease(path string, n *yaml.Node, into *inventory.Lease) {
+	d.mapping(path, n, []key{
+		{name: "idle", read: func(path string, n *yaml.Node) { d.duration(path, n, "never ending", &into.Idle) }},
+		{name: "max", read: func(path string, n *yaml.Node) { d.duration(path, n, "no end", &into.Max) }},
+		{name: "warning", read: func(path string, n *yaml.Node) { d.duration(path, n, "none", &into.Warning) }},
+	})
 }
 
 // checkPublicURL checks an address that browsers are sent to.
@@ -322,6 +340,8 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 						d.check(path, n, err)
 					}
 				}},
+				{name: "seats", read: text("console.seats", &con.Seats)},
+				{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &con.Lease) }},
 				{name: "recipe", later: later},
 				{name: "image", later: later},
 			})

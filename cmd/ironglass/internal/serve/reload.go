@@ -50,6 +50,10 @@ func (s *service) access(cfg *config.Config, credential string) proxy.Access {
 // while viewers look: the nodes, who may use the API, certificates and allowed
 // origins. What is wrong leaves everything as it was.
 func (s *service) reload() {
+	// Who moves the audit log away sends the same signal.
+	if err := s.proxy.Reopen(); err != nil {
+		s.Log.Error("the audit log goes on in its old file", "err", err)
+	}
 	err := s.tryReload()
 	if err == nil {
 		return
@@ -110,6 +114,8 @@ func frozen(now, next *config.Config) []string {
 		{"public_url", now.PublicURL != next.PublicURL},
 		{"linger", now.Linger != next.Linger},
 		{"tls", (now.TLS == nil) != (next.TLS == nil)},
+		{"lease", now.Lease != next.Lease},
+		{"audit", now.AuditFile != next.AuditFile},
 		{"launcher", now.Process != next.Process},
 		{"state_dir", now.StateDir != next.StateDir},
 	} {

@@ -160,6 +160,8 @@ func (s *service) open(ctx context.Context) error {
 		PublicURL:  s.cfg.PublicURL,
 		Access:     s.access(s.cfg, credential),
 		Linger:     s.cfg.Linger,
+		Lease:      proxy.Lease(s.cfg.Lease),
+		AuditFile:  s.cfg.AuditFile,
 		Page:       page,
 		PagePolicy: web.ContentSecurityPolicy,
 		Tokens:     tokens,
@@ -224,6 +226,7 @@ func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
 		}
 		node := proxy.Node{
 			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height, Version: string(version),
+			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
 		}
 		if n.Console.RFB != "" {
 			b, err := proxy.NewNative(nativeConfig(n.Console))
