@@ -28,10 +28,12 @@ var allowed = map[string][]string{
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"x11":          {"rfb/pixel", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
+	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice"},
-	"web":   {},
+	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice", "x11/keysym"},
+	"proxy/typing": {"x11/keysym"},
+	"web":          {},
 	// A launcher knows RFB only as far as the greeting.
 	"launcher":           {"rfb/wire", "rfb/pixel"},
 	"launcher/inventory": {"launcher"},
