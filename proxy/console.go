@@ -99,7 +99,9 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
-	awaiting atomic.Int64   // calls of Screenshot
+	typist typist // types into it for people
+
+	awaiting atomic.Int64   // calls that need it running: of Screenshot and hold
 	activeAt atomic.Int64   // when somebody last used it, in Unix nanoseconds
 	work     sync.WaitGroup // stops under way
 
@@ -119,6 +121,7 @@ func newConsole(n Node, s *Service) *Console {
 		log:     s.cfg.Log.With("node", n.Name),
 		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
 		changed: make(chan struct{}),
+		typist:  newTypist(s.life),
 	}
 }
 

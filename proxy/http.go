@@ -92,6 +92,11 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})
+	mux.Handle("/v1/nodes/{id}/console/keys", methods{http.MethodPost: s.consoleAPI(token.Operate, s.postKeys)})
+	mux.Handle("/v1/nodes/{id}/console/text", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getText), http.MethodPost: s.consoleAPI(token.Operate, s.postText),
+		http.MethodDelete: s.consoleAPI(token.Operate, s.deleteText),
+	})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))

@@ -42,6 +42,7 @@ type hub struct {
 	pixels  atomic.Pointer[image.Point] // size of the node's picture
 	viewers atomic.Int64                // people looking
 	running atomic.Bool                 // a link's Run has begun and next was not asked since
+	hands   atomic.Pointer[hands]       // while the console is live
 
 	// What follows belongs to the link that runs: its Run, and next after it.
 	// The server runs one at a time.

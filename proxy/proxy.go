@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/ironglass/ironglass/proxy/token"
+	"github.com/ironglass/ironglass/proxy/typing"
 )
 
 // Backend makes one node's console run. A Console calls Start and Explain one
@@ -57,6 +58,14 @@ type Node struct {
 	// Width and Height are the size in pixels of what is painted before the
 	// console's own size is known; 0 is 1280x1024.
 	Width, Height int
+	// Keys is how fast keys go to the console.
+	Keys Pace
+	// Layout is the keyboard layout of the machine, by which texts become
+	// keys; "" is typing.Default.
+	Layout string
+	// BySymbol says that the console goes by the symbols of keys where they
+	// have one, as X programs do, whatever its layout is.
+	BySymbol bool
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -276,6 +285,12 @@ func (s *Service) addNode(n Node) error {
 	}
 	if n.Width <= 0 || n.Height <= 0 {
 		n.Width, n.Height = 1280, 1024
+	}
+	if n.Layout == "" {
+		n.Layout = typing.Default
+	}
+	if err := typing.CheckLayout(n.Layout); err != nil {
+		return fmt.Errorf("node %q: %w", n.Name, err)
 	}
 	c := newConsole(n, s)
 	s.consoles = append(s.consoles, c)
