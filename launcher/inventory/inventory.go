@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
@@ -51,7 +52,28 @@ type Console struct {
 	Recipe, Image string
 	// Width and Height are the screen's size in pixels; 0 is the default.
 	Width, Height int
+	// Layout is the keyboard layout of the machine, as in "de"; "" is the
+	// default.
+	Layout string
+	// Keys is how fast keys are sent to the machine.
+	Keys Keys
 }
+
+// Keys is how fast keys are sent. Zero is as fast as they come.
+type Keys struct {
+	// Hold is how long a key stays down, and Interval the time between two
+	// events of keys, at least; each is MaxKeyTime at most.
+	Hold, Interval time.Duration
+	// Rate is how many characters of a text are typed a second at most, up to
+	// MaxRate; 0 is as many as the rest allows.
+	Rate int
+}
+
+// Bounds of Keys.
+const (
+	MaxKeyTime = time.Second
+	MaxRate    = 1000
+)
 
 // Sides of a screen in pixels that a Console may have.
 const (
@@ -234,6 +256,16 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 		if strings.ContainsRune(arg, 0) || !utf8.ValidString(arg) {
 			fail("console.command", "%.80q cannot be an argument of a program: it is not plain text", arg)
 		}
+	}
+	checkKeyTime := func(key string, d time.Duration) {
+		if d < 0 || d > MaxKeyTime {
+			fail(key, "%v is out of range: 0s to %v are possible", d, MaxKeyTime)
+		}
+	}
+	checkKeyTime("console.keys.hold", c.Keys.Hold)
+	checkKeyTime("console.keys.interval", c.Keys.Interval)
+	if c.Keys.Rate < 0 || c.Keys.Rate > MaxRate {
+		fail("console.keys.rate", "%d is out of range: 1 to %d characters a second are possible, or leave it out", c.Keys.Rate, MaxRate)
 	}
 	if c.RFB != "" {
 		if _, _, err := c.Endpoint(); err != nil {

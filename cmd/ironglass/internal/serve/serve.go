@@ -208,7 +208,10 @@ func (s *service) retire(ctx context.Context) error {
 func (s *service) nodes() ([]proxy.Node, error) {
 	var nodes []proxy.Node
 	for _, n := range s.cfg.Nodes.Nodes() {
-		node := proxy.Node{Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height}
+		node := proxy.Node{
+			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height,
+			Keys: proxy.Pace(n.Console.Keys), Layout: n.Console.Layout,
+		}
 		if n.Console.RFB != "" {
 			b, err := newNative(n.Console)
 			if err != nil {
@@ -216,6 +219,8 @@ func (s *service) nodes() ([]proxy.Node, error) {
 			}
 			node.Kind, node.Backend = "rfb", b
 		} else {
+			// Supervisors type by symbol.
+			node.BySymbol = true
 			node.Kind, node.Backend = "command", &launched{by: s.launcher, spec: launcher.Spec{
 				Node: n.Name, UUID: n.UUID, Command: n.Console.Command,
 				Width: n.Console.Width, Height: n.Console.Height,
