@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote, and a session is looked
 	// into for what it leaves; all else is tried by its programs.
-	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/typing"},
 	// What is measured is a program; the X program that draws connects as x11 does.
 	"integration/loads": {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
 	"integration/xload": {"integration/loads", "rfb/pixel", "x11"},
