@@ -89,8 +89,9 @@ const (
 // first viewer, and an RFB server that shows it to all of them. Its methods
 // may be called from any goroutine.
 //
-// It has no goroutine of its own: the RFB server runs a chain of sources, and
-// each link does its part of the work (see hub) while it is shown.
+// It has no goroutine of its own but one while a text is typed: the RFB server
+// runs a chain of sources, and each link does its part of the work (see hub)
+// while it is shown.
 type Console struct {
 	node    Node
 	linger  time.Duration

@@ -64,6 +64,7 @@ type hands struct {
 	point  rfb.PointerEvent // the last one taken
 	sent   rfb.PointerEvent // the last one that went on
 	lights rfb.LEDState
+	lit    bool          // lights was told
 	news   chan struct{} // closed, and replaced, when lights change or a key is let go
 }
 
@@ -412,7 +413,7 @@ func (h *hands) tap(chords ...typing.Chord) error {
 func (h *hands) setLights(l rfb.LEDState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lights = l
+	h.lights, h.lit = l, true
 	h.tellLocked()
 }
 
@@ -435,6 +436,14 @@ func (h *hands) watch() (capsLock bool, modifier string, news <-chan struct{}) {
 		}
 	}
 	return h.lights&rfb.LEDCapsLock != 0, modifier, h.news
+}
+
+// awake reports whether the node has said which lights are lit, and returns a
+// channel that is closed when that may have changed.
+func (h *hands) awake() (told bool, news <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lit, h.news
 }
 
 // lights is a Desktop that also tells the hands which lights are lit.

@@ -34,8 +34,8 @@ func (c *Console) hold() (h *hub, release func(), err error) {
 	}, nil
 }
 
-// grip returns the hands on the console's keyboard as soon as it is live, and
-// keeps it running until release is called. The error is ErrDisabled,
+// grip returns the hands on the console's keyboard as soon as it is live and
+// takes keys, and keeps it running until release is called. The error is ErrDisabled,
 // ErrClosed or, where ctx ended first, a *NotLiveError.
 func (c *Console) grip(ctx context.Context) (on *hands, release func(), err error) {
 	h, release, err := c.hold()
@@ -45,8 +45,16 @@ func (c *Console) grip(ctx context.Context) (on *hands, release func(), err erro
 	var failure Status // the last one
 	for {
 		st, changed := c.watch()
+		var news <-chan struct{}
 		if on := h.hands.Load(); on != nil && st.State == Live {
-			return on, release, nil
+			told := true
+			if c.node.BySymbol {
+				told, news = on.awake()
+			}
+			if told {
+				return on, release, nil
+			}
+			st.State, st.Reason = Starting, "its program has opened no window yet"
 		}
 		if st.State == Lost || st.State == Failed {
 			failure = st
@@ -61,6 +69,7 @@ func (c *Console) grip(ctx context.Context) (on *hands, release func(), err erro
 		}
 		select {
 		case <-changed:
+		case <-news:
 		case <-ctx.Done():
 			release()
 			if failure.Reason != "" && st.State == Starting {

@@ -63,8 +63,9 @@ type Node struct {
 	// Layout is the keyboard layout of the machine, by which texts become
 	// keys; "" is typing.Default.
 	Layout string
-	// BySymbol says that the console goes by the symbols of keys where they
-	// have one, as X programs do, whatever its layout is.
+	// BySymbol says that the console is an X display of a supervisor: it goes
+	// by the symbols of keys, whatever its layout is, and tells of its
+	// keyboard's lights once it takes keys. No text or chord is typed before.
 	BySymbol bool
 	// Backend makes the console run.
 	Backend Backend

@@ -39,6 +39,8 @@ type keyboard struct {
 	keys  []string
 	caps  bool
 	stuck bool // Caps Lock cannot be switched
+
+	asleep bool // says nothing of its light until it is used
 }
 
 func (k *keyboard) KeyEvent(e rfb.KeyEvent) {
@@ -53,6 +55,14 @@ func (k *keyboard) KeyEvent(e rfb.KeyEvent) {
 	}
 	k.mu.Unlock()
 	k.light()
+}
+
+// Run tells of the light first, as an X display does, if it is not to be late.
+func (k *keyboard) Run(ctx context.Context, d *rfb.Desktop) error {
+	if !k.asleep {
+		d.SetLEDState(0)
+	}
+	return k.Source.Run(ctx, d)
 }
 
 // light tells which lights are lit.
@@ -186,6 +196,25 @@ func TestText(t *testing.T) {
 		d.ask("POST", "text", `{"text":"zÊ"}`, 202, nil)
 		d.over()
 		d.wantTyped("+15:7a -15:7a +2a:ffe1 +12:ca -12:ca -2a:ffe1")
+	})
+}
+
+// A supervisor whose program has no window yet takes no keys.
+func TestTextWaitsForWindow(t *testing.T) {
+	atDesk(t, proxy.Node{BySymbol: true}, func(d *deskTop) {
+		d.keys.asleep = true
+		var p problem
+		d.ask("POST", "text", `{"text":"a"}`, 503, &p)
+		if p.Code != "console-starting" || p.Detail != `Nothing was typed: the console of "n" is starting: its program has opened no window yet.` {
+			t.Errorf("a console without a window: %+v", p)
+		}
+		time.AfterFunc(3*time.Second, d.keys.light)
+		began := time.Now()
+		d.ask("POST", "keys", `{"keys":["a"]}`, 204, nil)
+		if took := time.Since(began).Round(time.Second); took != 3*time.Second {
+			t.Errorf("the key came after %v", took)
+		}
+		d.wantTyped("+1e:61 -1e:61")
 	})
 }
 
