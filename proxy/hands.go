@@ -17,6 +17,12 @@ type Pace struct {
 	Hold time.Duration
 	// Interval is the time between two events of keys at least.
 	Interval time.Duration
+	// Longest is how long a key that is no modifier stays down at most; 0 is
+	// as long as it is held. A machine that repeats keys by itself does so
+	// whenever the network holds up a release. Where this is shorter than the
+	// machine's patience, it repeats only what a viewer repeats: each repeat
+	// is then a press and a release.
+	Longest time.Duration
 	// Rate is how many characters of a text are typed a second at most; 0 is
 	// as many as the rest allows.
 	Rate int
@@ -97,8 +103,10 @@ func idOf(e rfb.KeyEvent) keyID {
 // keyDown is a key that is held: in hands.down by people, as far as they have
 // said, and in hands.wire at the node.
 type keyDown struct {
-	event rfb.KeyEvent
-	at    time.Time // of the press, or of its last repeat; of people's zero before a repeat
+	event    rfb.KeyEvent
+	at       time.Time // when the press went on, zero while it waits
+	repeated time.Time // when a repeat went on last
+	let      bool      // it is not held at the node any more, being overdue
 }
 
 func newHands(to nodeInput, pace Pace) *hands {
@@ -144,7 +152,7 @@ func (h *hands) KeyEvent(e rfb.KeyEvent) {
 		return
 	}
 	now, id := time.Now(), idOf(e)
-	_, held := h.down[id]
+	d, held := h.down[id]
 	switch n := len(h.queue); {
 	case e.Down && held:
 		h.repeatLocked(now, id, e)
@@ -159,6 +167,9 @@ func (h *hands) KeyEvent(e rfb.KeyEvent) {
 	case held:
 		delete(h.down, id)
 		h.tellLocked()
+		if d.let {
+			return
+		}
 	case e.Keycode != 0 || n >= queueLimit:
 		return // its press was dropped, or was of an earlier session
 	default:
@@ -170,18 +181,28 @@ func (h *hands) KeyEvent(e rfb.KeyEvent) {
 // repeatLocked handles a press of a key that is held. It goes on where it may
 // be a keyboard's repeat; one that would have to wait is late already.
 func (h *hands) repeatLocked(now time.Time, id keyID, e rfb.KeyEvent) {
-	w, pressed := h.wire[id]
-	if len(h.queue) > 0 || !pressed || isModifier(e) || now.Sub(h.last) < h.pace.Interval || now.Sub(w.at) < repeatDelay {
-		return
-	}
 	d := h.down[id]
-	if now.Sub(d.at) < max(repeatInterval, h.pace.Interval) {
+	if len(h.queue) > 0 || d.at.IsZero() || isModifier(e) || now.Sub(h.last) < h.pace.Interval ||
+		now.Sub(d.at) < repeatDelay || now.Sub(d.repeated) < max(repeatInterval, h.pace.Interval) {
 		return
 	}
-	d.at = now
+	d.repeated = now
+	if h.pace.Longest <= 0 {
+		h.down[id] = d
+		h.last = now
+		h.to.KeyEvent(e)
+		return
+	}
+	again := []bool{true, false}
+	if !d.let {
+		again = []bool{false, true, false}
+	}
+	d.let = true
 	h.down[id] = d
-	h.last = now
-	h.to.KeyEvent(e)
+	for _, e.Down = range again {
+		h.queue = append(h.queue, action{event: e, hold: h.pace.Hold, interval: h.pace.Interval})
+	}
+	h.pumpLocked(now)
 }
 
 // forgetLocked makes the next presses of keys of which only the symbol is
@@ -298,6 +319,9 @@ func (h *hands) pumpLocked(now time.Time) {
 		switch e := a.event.(type) {
 		case rfb.KeyEvent:
 			h.sendKeyLocked(now, e)
+			if e.Down && !a.typed {
+				h.pressedLocked(now, e)
+			}
 		case rfb.PointerEvent:
 			h.sendPointerLocked(e)
 		}
@@ -336,12 +360,43 @@ func (h *hands) dueLocked(a *action) time.Time {
 
 func (h *hands) sendKeyLocked(now time.Time, e rfb.KeyEvent) {
 	if e.Down {
-		h.wire[idOf(e)] = keyDown{e, now}
+		h.wire[idOf(e)] = keyDown{event: e, at: now}
 	} else {
 		delete(h.wire, idOf(e))
 	}
 	h.last = now
 	h.to.KeyEvent(e)
+}
+
+// pressedLocked notes that somebody's press went on.
+func (h *hands) pressedLocked(now time.Time, e rfb.KeyEvent) {
+	id := idOf(e)
+	d, held := h.down[id]
+	if !held {
+		return // its release waits already
+	}
+	if d.at.IsZero() {
+		d.at = now
+		h.down[id] = d
+	}
+	if h.pace.Longest > 0 && !d.let && !isModifier(e) {
+		time.AfterFunc(h.pace.Longest, func() { h.overdue(id, now) })
+	}
+}
+
+// overdue lets go of a key that was pressed at that time and is down still.
+func (h *hands) overdue(id keyID, pressed time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d, held := h.down[id]
+	if h.closed() || !held || d.let || !d.at.Equal(pressed) {
+		return
+	}
+	d.let = true
+	h.down[id] = d
+	e := d.event
+	e.Down = false
+	h.pushLocked(time.Now(), action{event: e, hold: h.pace.Hold, interval: h.pace.Interval})
 }
 
 func (h *hands) sendPointerLocked(e rfb.PointerEvent) {

@@ -174,6 +174,39 @@ func TestHandsRepeats(t *testing.T) {
 	}
 }
 
+// Where the machine repeats keys by itself, a key is let go before it does, and
+// what the viewer repeats is pressed anew.
+func TestHandsLongest(t *testing.T) {
+	const longest = 200 * time.Millisecond
+	for _, c := range []struct {
+		name         string
+		pace         Pace
+		script, want string
+	}{
+		{"short", Pace{Longest: longest}, "+a 50 -a", "0 +a | 50 -a"},
+		{"release late", Pace{Longest: longest}, "+a 1000 -a 10 +a 10 -a", "0 +a | 200 -a | 1010 +a | 1020 -a"},
+		{"repeated", Pace{Longest: longest}, "+a 500 +a 33 +a 33 +a 10 -a", "0 +a | 200 -a | 500 +a | 500 -a | 533 +a | 533 -a | 566 +a | 566 -a"},
+		{"repeated soon", Pace{Longest: longest}, "+a 150 +a 33 +a 33 -a", "0 +a | 150 -a | 150 +a | 150 -a | 183 +a | 183 -a"},
+		{"modifier", Pace{Longest: longest}, "+S +a 1000 -a -S", "0 +2a | 0 +a | 200 -a | 1000 -2a"},
+		{"paced", Pace{Longest: longest, Hold: 20 * time.Millisecond, Interval: 30 * time.Millisecond}, "+a 500 +a 33 +a 33 +a 33 +a 33 -a",
+			"0 +a | 200 -a | 500 +a | 530 -a | 566 +a | 596 -a"},
+		{"pressed again at once", Pace{Longest: longest}, "+a 150 -a +a 100 -a", "0 +a | 150 -a | 150 +a | 250 -a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			withHands(t, c.pace, func(h *hands, l *keyLog) {
+				do(h, c.script)
+				time.Sleep(5 * time.Second)
+				if got := l.take(); got != c.want {
+					t.Errorf("came\n%s\nwant\n%s", got, c.want)
+				}
+				if _, wire, down, _ := h.state(); wire != 0 || down != 0 {
+					t.Errorf("held are %d keys at the node, %d by people", wire, down)
+				}
+			})
+		})
+	}
+}
+
 // A queue that is full drops presses, never the release of what was pressed,
 // and never a modifier.
 func TestHandsFull(t *testing.T) {

@@ -64,6 +64,10 @@ type Keys struct {
 	// Hold is how long a key stays down, and Interval the time between two
 	// events of keys, at least; each is MaxKeyTime at most.
 	Hold, Interval time.Duration
+	// Longest is how long a key that is no modifier stays down at most, for
+	// machines that repeat keys by themselves whenever a release is late; it is
+	// longer than Hold, and MaxKeyTime at most. 0 is as long as it is held.
+	Longest time.Duration
 	// Rate is how many characters of a text are typed a second at most, up to
 	// MaxRate; 0 is as many as the rest allows.
 	Rate int
@@ -264,6 +268,10 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 	}
 	checkKeyTime("console.keys.hold", c.Keys.Hold)
 	checkKeyTime("console.keys.interval", c.Keys.Interval)
+	checkKeyTime("console.keys.longest", c.Keys.Longest)
+	if l := c.Keys.Longest; l > 0 && l <= c.Keys.Hold {
+		fail("console.keys.longest", "%v is not longer than hold, which is %v", l, c.Keys.Hold)
+	}
 	if c.Keys.Rate < 0 || c.Keys.Rate > MaxRate {
 		fail("console.keys.rate", "%d is out of range: 1 to %d characters a second are possible, or leave it out", c.Keys.Rate, MaxRate)
 	}

@@ -305,6 +305,7 @@ func (d *document) keys(path string, n *yaml.Node, into *inventory.Keys, lines m
 	d.mapping(path, n, []key{
 		{name: "hold", read: at("hold", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Hold) })},
 		{name: "interval", read: at("interval", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Interval) })},
+		{name: "longest", read: at("longest", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Longest) })},
 		{name: "rate", read: at("rate", func(path string, n *yaml.Node) bool { return d.count(path, n, &into.Rate) })},
 	})
 }
