@@ -17,6 +17,7 @@ type node struct {
 	geometry string
 	command  []string
 	rfb      string // a VNC server of its own, instead of command, in YAML
+	layout   string // of the machine's keyboard
 	log      string // the file that the node's program writes to
 }
 

@@ -92,8 +92,9 @@ const (
 // first viewer, and an RFB server that shows it to all of them. Its methods
 // may be called from any goroutine.
 //
-// It has no goroutine of its own: the RFB server runs a chain of sources, and
-// each link does its part of the work (see hub) while it is shown.
+// It has no goroutine of its own but one while a text is typed: the RFB server
+// runs a chain of sources, and each link does its part of the work (see hub)
+// while it is shown.
 type Console struct {
 	node    Node
 	linger  time.Duration
@@ -102,9 +103,10 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
-	audit func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
+	audit  func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
+	typist typist // types into it for people
 
-	awaiting  atomic.Int64   // calls of Screenshot
+	awaiting  atomic.Int64   // calls that need it running: of Screenshot and hold
 	activeAt  atomic.Int64   // when somebody last used it, in Unix nanoseconds
 	alert     atomic.Bool    // any use is to ring the clock
 	version   atomic.Uint64  // changes with what is seen of the console
@@ -131,6 +133,7 @@ func newConsole(n Node, s *Service) *Console {
 		log:     s.cfg.Log.With("node", n.Name),
 		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
 		changed: make(chan struct{}),
+		typist:  newTypist(s.life),
 	}
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for

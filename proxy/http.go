@@ -111,6 +111,11 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})
+	mux.Handle("/v1/nodes/{id}/console/keys", methods{http.MethodPost: s.consoleAPI(token.Operate, s.postKeys)})
+	mux.Handle("/v1/nodes/{id}/console/text", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getText), http.MethodPost: s.consoleAPI(token.Operate, s.postText),
+		http.MethodDelete: s.consoleAPI(token.Operate, s.deleteText),
+	})
 	mux.Handle("/v1/nodes/{id}/console/wait", methods{http.MethodGet: s.consoleAPI(token.View, s.getWait)})
 	mux.Handle("/v1/nodes/{id}/power", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getPower), http.MethodPost: s.consoleAPI(token.Operate, s.postPower),

@@ -44,6 +44,7 @@ type hub struct {
 	parting atomic.Pointer[parting]     // why they were sent away, nil before
 	people  people                      // guarded by c.mu
 	running atomic.Bool                 // a link's Run has begun and next was not asked since
+	hands   atomic.Pointer[hands]       // while the console is live
 	// offersPower is the upstream that acts on the machine's power, nil where
 	// none does.
 	offersPower atomic.Pointer[upstream]

@@ -79,6 +79,15 @@ type Node struct {
 	Seats SeatPolicy
 	// Lease overrides the service's where it is not zero.
 	Lease Lease
+	// Keys is how fast keys go to the console.
+	Keys Pace
+	// Layout is the keyboard layout of the machine, by which texts become
+	// keys; "" is typing.Default.
+	Layout string
+	// BySymbol says that the console is an X display of a supervisor: it goes
+	// by the symbols of keys, whatever its layout is, and tells of its
+	// keyboard's lights once it takes keys. No text or chord is typed before.
+	BySymbol bool
 	// Backend makes the console run.
 	Backend Backend
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/ironglass/ironglass/proxy/typing"
 	"github.com/ironglass/ironglass/rfb"
 )
 
@@ -82,6 +83,12 @@ func (f *roster) add(n Node, console func(Node) *Console) error {
 	}
 	if n.Width <= 0 || n.Height <= 0 {
 		n.Width, n.Height = 1280, 1024
+	}
+	if n.Layout == "" {
+		n.Layout = typing.Default
+	}
+	if err := typing.CheckLayout(n.Layout); err != nil {
+		return fmt.Errorf("node %q: %w", n.Name, err)
 	}
 	c := console(n)
 	f.consoles = append(f.consoles, c)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ironglass/ironglass/proxy/token"
+	"github.com/ironglass/ironglass/proxy/typing"
 )
 
 // maxListed is how many sessions a snapshot lists at most; who has the seat
@@ -28,18 +29,21 @@ type viewpoint struct {
 
 // shared is the rest, but for what only administrators see.
 type shared struct {
-	Node    string     `json:"node"`
-	UUID    string     `json:"uuid"`
-	State   string     `json:"state"`
-	Since   time.Time  `json:"since"`
-	Reason  string     `json:"reason"`
-	RetryAt *time.Time `json:"retry_at"`
-	Enabled bool       `json:"enabled"`
-	Width   int        `json:"width"`
-	Height  int        `json:"height"`
-	Seats   seatsView  `json:"seats"`
-	Lease   leaseView  `json:"lease"`
-	Power   powerState `json:"power"`
+	Node    string      `json:"node"`
+	UUID    string      `json:"uuid"`
+	State   string      `json:"state"`
+	Since   time.Time   `json:"since"`
+	Reason  string      `json:"reason"`
+	RetryAt *time.Time  `json:"retry_at"`
+	Enabled bool        `json:"enabled"`
+	Width   int         `json:"width"`
+	Height  int         `json:"height"`
+	Seats   seatsView   `json:"seats"`
+	Lease   leaseView   `json:"lease"`
+	Layout  string      `json:"layout"`
+	Layouts []string    `json:"layouts"`
+	Typing  typingState `json:"typing"`
+	Power   powerState  `json:"power"`
 }
 
 type seatsView struct {
@@ -97,7 +101,7 @@ func viewpointOf(by caller, you string) viewpoint {
 
 // shared is what a snapshot says now; remotes is for administrators.
 func (c *Console) shared(remotes bool) shared {
-	power := c.powerState()
+	power, text := c.powerState(), c.typingState()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.status
@@ -109,7 +113,7 @@ func (c *Console) shared(remotes bool) shared {
 			IdleSeconds:    int(max(c.lease.Idle, 0) / time.Second),
 			WarningSeconds: int(c.lease.Warning / time.Second),
 		},
-		Power: power,
+		Layout: c.node.Layout, Layouts: typing.Layouts(), Typing: text, Power: power,
 	}
 	if c.node.Seats == SeatsExclusive {
 		v.Seats.Policy = SeatsExclusive

@@ -66,6 +66,11 @@ type Console struct {
 	Seats string
 	// Lease is how long it goes on for people who do not use it.
 	Lease Lease
+	// Layout is the keyboard layout of the machine, as in "de"; "" is the
+	// default.
+	Layout string
+	// Keys is how fast keys are sent to the machine.
+	Keys Keys
 }
 
 // TLS says which certificate a native VNC server is to have. The files are in
@@ -87,6 +92,26 @@ type TLS struct {
 // and how long before its end that is shown (Warning). 0 is the service's own,
 // negative is off.
 type Lease struct{ Idle, Max, Warning time.Duration }
+
+// Keys is how fast keys are sent. Zero is as fast as they come.
+type Keys struct {
+	// Hold is how long a key stays down, and Interval the time between two
+	// events of keys, at least; each is MaxKeyTime at most.
+	Hold, Interval time.Duration
+	// Longest is how long a key that is no modifier stays down at most, for
+	// machines that repeat keys by themselves whenever a release is late; it is
+	// longer than Hold, and MaxKeyTime at most. 0 is as long as it is held.
+	Longest time.Duration
+	// Rate is how many characters of a text are typed a second at most, up to
+	// MaxRate; 0 is as many as the rest allows.
+	Rate int
+}
+
+// Bounds of Keys.
+const (
+	MaxKeyTime = time.Second
+	MaxRate    = 1000
+)
 
 // Sides of a screen in pixels that a Console may have.
 const (
@@ -303,6 +328,20 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 		if strings.ContainsRune(arg, 0) || !utf8.ValidString(arg) {
 			fail("console.command", "%.80q cannot be an argument of a program: it is not plain text", arg)
 		}
+	}
+	checkKeyTime := func(key string, d time.Duration) {
+		if d < 0 || d > MaxKeyTime {
+			fail(key, "%v is out of range: 0s to %v are possible", d, MaxKeyTime)
+		}
+	}
+	checkKeyTime("console.keys.hold", c.Keys.Hold)
+	checkKeyTime("console.keys.interval", c.Keys.Interval)
+	checkKeyTime("console.keys.longest", c.Keys.Longest)
+	if l := c.Keys.Longest; l > 0 && l <= c.Keys.Hold {
+		fail("console.keys.longest", "%v is not longer than hold, which is %v", l, c.Keys.Hold)
+	}
+	if c.Keys.Rate < 0 || c.Keys.Rate > MaxRate {
+		fail("console.keys.rate", "%d is out of range: 1 to %d characters a second are possible, or leave it out", c.Keys.Rate, MaxRate)
 	}
 	if c.RFB != "" {
 		if err := c.checkAddress(); err != nil {

@@ -50,7 +50,12 @@ nodes:
     console: {command: [xterm, -fs, 13, ""], geometry: 800x600}
   - &vm
     name: lab-vm
-    console: {rfb: "127.0.0.1:5901", seats: exclusive, lease: {idle: 0, max: 8h}}
+    console:
+      rfb: "127.0.0.1:5901"
+      seats: exclusive
+      lease: {idle: 0, max: 8h}
+      layout: de
+      keys: {hold: 20ms, interval: 30ms, longest: 200ms, rate: 15}
   - name: "17"
     console: {rfb: "unix:/run/vnc.sock"}
   - name: bmc
@@ -95,6 +100,9 @@ nodes:
 	}
 	if con := nodes[3].Console; !reflect.DeepEqual(con, want) {
 		t.Errorf("the console of the last node is %+v", con)
+	}
+	if con := nodes[1].Console; con.Layout != "de" || con.Keys != (inventory.Keys{Hold: 20 * time.Millisecond, Interval: 30 * time.Millisecond, Longest: 200 * time.Millisecond, Rate: 15}) {
+		t.Errorf("the console of the second node is %+v", con)
 	}
 	if b := nodes[0].BMC; b == nil || b.Address != "192.0.2.10" || b.Username != "admin" || b.PasswordFile != "password" {
 		t.Errorf("the BMC of the first node is %+v", b)
@@ -169,6 +177,10 @@ func TestComplaints(t *testing.T) {
 		"audit as text":  {node + "audit: log\n", []string{"2: audit is to have keys under it: file"}},
 		"seats":          {"nodes:\n- name: a\n  console:\n    command: [xterm]\n    seats: two\n    lease: {idle: x}\n", []string{`5: node a: console.seats: "two" is not known`, "6: node.console.lease.idle: "}},
 		"geometry":       {"nodes:\n- name: a\n  console: {command: [xterm], geometry: 10x}\n", []string{`3: node.console.geometry: "10x" is not a size`}},
+		"layout":         {"nodes:\n- name: a\n  console: {command: [xterm], layout: klingon}\n", []string{`3: node.console.layout: there is no keyboard layout "klingon": use one of us, uk, de, `}},
+		"keys":           {"nodes:\n- name: a\n  console:\n    command: [xterm]\n    keys: {hold: 20, interval: 2s, rate: 0, speed: 1}\n", []string{`5: node.console.keys.hold: "20" is not a duration: write it as in 20ms`, `5: node.console.keys.rate: "0" is not a whole number above 0`, `5: node.console.keys: unknown key "speed": use one of hold, interval, longest, rate`, `5: node a: console.keys.interval: 2s is out of range: 0s to 1s are possible`}},
+		"keys backwards": {"nodes:\n- name: a\n  console:\n    command: [xterm]\n    keys:\n      hold: -1ms\n      rate: 5000\n", []string{"6: node a: console.keys.hold: -1ms is out of range", "7: node a: console.keys.rate: 5000 is out of range"}},
+		"keys too short": {"nodes:\n- name: a\n  console: {command: [xterm], keys: {hold: 50ms, longest: 50ms}}\n", []string{"3: node a: console.keys.longest: 50ms is not longer than hold, which is 50ms"}},
 		"same names":     {"nodes:\n- {name: a, console: {rfb: h:1}}\n- {name: a, console: {rfb: h:1}}\n", []string{"3: node a: name: "}},
 		"no console":     {"nodes:\n- name: a\n- name: b\n  console: {}\n", []string{"2: node a: console: it is empty", "4: node b: console: it is empty"}},
 		"both":           {"nodes:\n- name: a\n  console:\n    rfb: h:1\n    command: [xterm]\n", []string{"4: node a: console: command and rfb cannot go together"}},

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ironglass/ironglass/launcher/inventory"
+	"github.com/ironglass/ironglass/proxy/typing"
 )
 
 // parse reads a configuration.
@@ -342,10 +343,34 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 				}},
 				{name: "seats", read: text("console.seats", &con.Seats)},
 				{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &con.Lease) }},
+				{name: "layout", read: func(path string, n *yaml.Node) {
+					if d.text(path, n, &con.Layout) {
+						d.check(path, n, typing.CheckLayout(con.Layout))
+					}
+				}},
+				{name: "keys", read: func(path string, n *yaml.Node) { d.keys(path, n, &con.Keys, lines) }},
 				{name: "recipe", later: later},
 				{name: "image", later: later},
 			})
 		}},
 	})
 	return node, lines
+}
+
+// keys reads how fast keys go to a console.
+func (d *document) keys(path string, n *yaml.Node, into *inventory.Keys, lines map[string]int) {
+	at := func(key string, read func(path string, n *yaml.Node) bool) func(string, *yaml.Node) {
+		return func(path string, n *yaml.Node) {
+			lines["console.keys."+key] = n.Line
+			if !read(path, n) {
+				lines["console.keys."+key] = complained
+			}
+		}
+	}
+	d.mapping(path, n, []key{
+		{name: "hold", read: at("hold", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Hold) })},
+		{name: "interval", read: at("interval", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Interval) })},
+		{name: "longest", read: at("longest", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Longest) })},
+		{name: "rate", read: at("rate", func(path string, n *yaml.Node) bool { return d.count(path, n, &into.Rate) })},
+	})
 }

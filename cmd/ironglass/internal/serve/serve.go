@@ -227,6 +227,7 @@ func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
 		node := proxy.Node{
 			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height, Version: string(version),
 			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
+			Keys: proxy.Pace(n.Console.Keys), Layout: n.Console.Layout,
 		}
 		if n.Console.RFB != "" {
 			b, err := proxy.NewNative(nativeConfig(n.Console))
@@ -235,6 +236,8 @@ func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
 			}
 			node.Kind, node.Backend = "rfb", b
 		} else {
+			// Supervisors type by symbol.
+			node.BySymbol = true
 			node.Kind, node.Backend = "command", &launched{by: s.launcher, spec: launcher.Spec{
 				Node: n.Name, UUID: n.UUID, Command: n.Console.Command,
 				Width: n.Console.Width, Height: n.Console.Height,
