@@ -274,7 +274,7 @@ func TestTruncated(t *testing.T) {
 // part of one over the one before.
 func shows(t *testing.T, whole taken, n int) {
 	t.Helper()
-	p, srv := stage(t, fbs.PlayerConfig{Open: reopen(whole.data[:n]), Speed: -1})
+	p, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(whole.data[:n])), Speed: -1})
 	defer srv.Close()
 	if _, err := srv.Snapshot(t.Context()); err != nil { // which begins
 		t.Errorf("%d bytes: %v", n, err)
