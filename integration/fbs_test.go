@@ -212,8 +212,8 @@ func TestRecordingOfPeer(t *testing.T) {
 		front := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
 		becomes(t, front, want)
 		eventually(t, "the end", func() error {
-			if !p.Finished() {
-				return fmt.Errorf("it is at %v", p.Position())
+			if !p.State().Finished {
+				return fmt.Errorf("it is at %v", p.State().Position)
 			}
 			return nil
 		})

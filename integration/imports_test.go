@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"x11":          {"rfb/pixel", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice"},
+	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice"},
 	"web":   {},
 	// A launcher knows RFB only as far as the greeting.
 	"launcher":           {"rfb/wire", "rfb/pixel"},

@@ -99,6 +99,7 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
+	recorder recorder
 	awaiting atomic.Int64   // calls of Screenshot
 	activeAt atomic.Int64   // when somebody last used it, in Unix nanoseconds
 	work     sync.WaitGroup // stops under way
@@ -116,9 +117,10 @@ type Console struct {
 func newConsole(n Node, s *Service) *Console {
 	return &Console{
 		node: n, linger: s.cfg.Linger, limits: s.cfg.Limits, metrics: s.metrics, revoke: s.cfg.Tokens.Revoke,
-		log:     s.cfg.Log.With("node", n.Name),
-		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
-		changed: make(chan struct{}),
+		log:      s.cfg.Log.With("node", n.Name),
+		recorder: s.recorderFor(n),
+		status:   Status{State: Cold, Since: time.Now(), Enabled: true},
+		changed:  make(chan struct{}),
 	}
 }
 
@@ -176,6 +178,7 @@ func (c *Console) setLocked(state State, reason string, retryAt time.Time) {
 		if state == Lost || state == Failed {
 			level = slog.LevelWarn
 		}
+		c.recordLocked(state)
 		c.log.Log(context.Background(), level, "console "+state.String(), "was", old.State.String(), "reason", reason)
 	}
 }

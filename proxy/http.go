@@ -92,12 +92,20 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
 		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
 	})
+	mux.Handle("/v1/nodes/{id}/console/recordings", methods{http.MethodGet: s.api(s.listRecordings)})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}", methods{
+		http.MethodGet: s.api(s.getRecording), http.MethodDelete: s.api(s.deleteRecording),
+	})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}/replay", methods{http.MethodPost: s.api(s.postReplay)})
+	mux.Handle("/v1/replay", methods{http.MethodGet: s.getReplay, http.MethodPost: s.controlReplay})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))
 	mux.Handle("/healthz", methods{http.MethodGet: s.healthz})
 	mux.Handle("/readyz", methods{http.MethodGet: s.readyz})
 	mux.Handle("/metrics", methods{http.MethodGet: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP})
+	mux.Handle("/replay", methods{http.MethodGet: s.serveReplay})
+	mux.Handle("/replay/download", methods{http.MethodGet: s.downloadReplay})
 	mux.Handle("/websockify", methods{http.MethodGet: s.serveWebsocket})
 	for _, name := range [...]string{"/vnc_auto.html", "/vnc_lite.html", "/vnc.html"} {
 		mux.Handle(name, methods{http.MethodGet: s.consolePage})

@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 )
 
@@ -57,6 +58,8 @@ type Node struct {
 	// Width and Height are the size in pixels of what is painted before the
 	// console's own size is known; 0 is 1280x1024.
 	Width, Height int
+	// Recording is what is recorded of it; the zero value is nothing.
+	Recording recording.Settings
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -84,6 +87,11 @@ type Limits struct {
 	HandshakeTimeout time.Duration
 	// WriteTimeout ends a viewer that takes nothing for so long; default 60 s.
 	WriteTimeout time.Duration
+	// Replays is the number of recordings that are replayed at a time; default
+	// 128.
+	Replays int
+	// ReplaysPerSource is that for one network address; default 32.
+	ReplaysPerSource int
 	// Ping is the time between two websocket pings; a viewer that answers
 	// none of two in a row is gone. Default 30 s.
 	Ping time.Duration
@@ -124,6 +132,9 @@ type Config struct {
 	// 0 is a minute, negative is no longer than it takes a browser to load
 	// the page again.
 	Linger time.Duration
+	// Recordings is where recordings are kept; nil where no node has any. The
+	// caller closes it after the service.
+	Recordings *recording.Store
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -145,7 +156,9 @@ type Service struct {
 	byName   map[string]*Console
 	byUUID   map[string]*Console
 	metrics  *metrics
+	recorded *recordingMetrics
 	sessions sessions
+	replays  replays
 	page     *page
 	origins  map[string]struct{}
 	pictures chan struct{} // holds a token for each picture being compressed
@@ -179,14 +192,16 @@ func New(cfg Config) (*Service, error) {
 	s.page, err = newPage(cfg)
 	add(err)
 	s.sessions.init(cfg.Limits)
+	s.replays.init(cfg.Limits)
 	s.metrics = newMetrics(s)
+	s.recorded = newRecordingMetrics(s)
 	for _, n := range cfg.Nodes {
 		add(s.addNode(n))
 	}
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
-	if err := cfg.Metrics.Register(s.metrics); err != nil {
+	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
 		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	return s, nil
@@ -216,6 +231,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&l.Sessions, 4096)
 	orDefault(&l.SessionsPerSource, 2048)
 	orDefault(&l.SessionsPerToken, 256)
+	orDefault(&l.Replays, 128)
+	orDefault(&l.ReplaysPerSource, 32)
 	orDefault(&l.MessageBytes, 1<<20)
 	orDefault(&l.BodyBytes, 64<<10)
 	orDefault(&l.TokenTTL, 24*time.Hour)
@@ -277,6 +294,9 @@ func (s *Service) addNode(n Node) error {
 	if n.Width <= 0 || n.Height <= 0 {
 		n.Width, n.Height = 1280, 1024
 	}
+	if err := s.recordable(n); err != nil {
+		return err
+	}
 	c := newConsole(n, s)
 	s.consoles = append(s.consoles, c)
 	s.byName[n.Name] = c
@@ -308,6 +328,7 @@ func (s *Service) Close(ctx context.Context) error {
 	select {
 	case <-done:
 		s.cfg.Metrics.Unregister(s.metrics)
+		s.cfg.Metrics.Unregister(s.recorded)
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ending the sessions: %w", ctx.Err())
@@ -321,6 +342,7 @@ func (s *Service) drain(done chan<- struct{}) {
 	for _, c := range s.consoles {
 		wg.Go(c.close)
 	}
+	wg.Go(s.replays.close)
 	wg.Wait()
 	s.sessions.wait()
 }

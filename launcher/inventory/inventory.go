@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
@@ -51,6 +52,40 @@ type Console struct {
 	Recipe, Image string
 	// Width and Height are the screen's size in pixels; 0 is the default.
 	Width, Height int
+	// Recording is what is recorded of it.
+	Recording Recording
+}
+
+// Recording is what is recorded of a console.
+type Recording struct {
+	// Mode is "off", "ring" (the last minutes) or "full"; "" is off.
+	Mode string
+	// Last is how much a ring keeps; 0 is the default.
+	Last time.Duration
+	// MaxSize bounds in bytes what a ring takes, and one file of a full
+	// recording; 0 is the default.
+	MaxSize int64
+}
+
+// Modes of a Recording, and the least and most minutes of a ring.
+const (
+	RecordOff, RecordRing, RecordFull = "off", "ring", "full"
+
+	MinRingMinutes, MaxRingMinutes = 1, 24 * 60
+)
+
+func (r Recording) check(fail func(key, format string, args ...any)) {
+	switch r.Mode {
+	case "", RecordOff, RecordRing, RecordFull:
+	default:
+		fail("console.recording", "%.80q is none of off, ring (the last minutes) and full", r.Mode)
+	}
+	if r.Last != 0 && r.Mode != RecordRing {
+		fail("console.recording", "minutes are for the mode ring alone: remove them, or set mode: ring")
+	}
+	if r.MaxSize != 0 && (r.Mode == "" || r.Mode == RecordOff) {
+		fail("console.recording", "nothing is recorded: set mode to ring or full, or remove max_size")
+	}
 }
 
 // Sides of a screen in pixels that a Console may have.
@@ -235,6 +270,7 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 			fail("console.command", "%.80q cannot be an argument of a program: it is not plain text", arg)
 		}
 	}
+	c.Recording.check(fail)
 	if c.RFB != "" {
 		if _, _, err := c.Endpoint(); err != nil {
 			fail("console.rfb", "%v", err)

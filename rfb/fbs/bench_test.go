@@ -70,7 +70,7 @@ func BenchmarkPlay(b *testing.B) {
 		if _, err := srv.Snapshot(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		for !p.Finished() {
+		for !p.State().Finished {
 			time.Sleep(time.Millisecond)
 		}
 		srv.Close()

@@ -71,10 +71,9 @@ func readIndex(r io.Reader) ([]KeyFrame, error) {
 
 // extent is what there is to know of blocks without looking into them.
 type extent struct {
-	keys  []KeyFrame
-	end   int64 // after the last whole block, in bytes
-	last  time.Duration
-	count int // of blocks
+	keys []KeyFrame
+	end  int64 // after the last whole block, in bytes
+	last time.Duration
 }
 
 // scan reads the heads of the blocks from an offset on that follow what ext
@@ -96,7 +95,6 @@ func (ext *extent) scan(r *io.SectionReader, offset int64) error {
 			ext.keys = append(ext.keys, *key)
 		}
 		ext.end += b.size
-		ext.count++
 	}
 }
 

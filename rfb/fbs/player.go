@@ -253,12 +253,27 @@ func (p *Player) Seek(to time.Duration) {
 	p.tellLocked()
 }
 
-// Position is the time since the beginning of the recording that is being
-// shown.
-func (p *Player) Position() time.Duration {
+// PlayerState is how a Player is at one moment.
+type PlayerState struct {
+	// Position is the time since the beginning of the recording that is being
+	// shown.
+	Position time.Duration
+	// Speed is how fast time passes, negative without waiting; Paused that it
+	// does not at present.
+	Speed  float64
+	Paused bool
+	// Finished is set once the end of the recording was reached and is shown.
+	Finished bool
+}
+
+// State returns the present state.
+func (p *Player) State() PlayerState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.positionLocked(time.Now())
+	return PlayerState{
+		Position: p.positionLocked(time.Now()), Speed: p.clock.speed,
+		Paused: p.clock.paused, Finished: p.finished,
+	}
 }
 
 func (p *Player) positionLocked(now time.Time) time.Duration {
@@ -266,13 +281,6 @@ func (p *Player) positionLocked(now time.Time) time.Duration {
 		return p.conn.given
 	}
 	return p.clock.now(now)
-}
-
-// Finished reports whether the end of the recording was reached and is shown.
-func (p *Player) Finished() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.finished
 }
 
 // againLocked ends the present pass and begins another.

@@ -35,8 +35,8 @@ func TestRoundTrip(t *testing.T) {
 					time.Sleep(step)
 				}
 				synctest.Wait()
-				if got := p.Position(); !p.Finished() || got != r.length {
-					t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.Finished())
+				if got := p.State().Position; !p.State().Finished || got != r.length {
+					t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.State().Finished)
 				}
 				time.Sleep(time.Hour)
 				sees(t, srv, r.pictures[len(r.pictures)-1], "afterwards")
@@ -82,7 +82,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 		sees(t, srv, r.pictures[0], "beginning")
 		time.Sleep(at(3) / 2)
 		sees(t, srv, r.pictures[3], "at twice the speed")
-		if got := p.Position(); got != at(3) {
+		if got := p.State().Position; got != at(3) {
 			t.Errorf("the position is %v instead of %v", got, at(3))
 		}
 
@@ -101,7 +101,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 		for _, i := range []int{8, 2, 6, 6, 0, 10} { // over sizes, to and fro
 			p.Seek(at(i))
 			sees(t, srv, r.pictures[i], i)
-			if got := p.Position(); got != at(i) {
+			if got := p.State().Position; got != at(i) {
 				t.Errorf("the position is %v instead of %v", got, at(i))
 			}
 			time.Sleep(time.Hour)
@@ -115,7 +115,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 
 		p.Seek(time.Hour)
 		sees(t, srv, r.pictures[len(r.pictures)-1], "past the end")
-		if got := p.Position(); got != r.length || !p.Finished() {
+		if got := p.State().Position; got != r.length || !p.State().Finished {
 			t.Errorf("the position is %v instead of %v", got, r.length)
 		}
 		p.Seek(2 * time.Hour)

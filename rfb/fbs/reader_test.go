@@ -281,7 +281,7 @@ func shows(t *testing.T, whole taken, n int) {
 		return
 	}
 	synctest.Wait()
-	if !p.Finished() {
+	if !p.State().Finished {
 		t.Errorf("%d bytes: the end was not reached", n)
 	}
 	got, _ := srv.Snapshot(t.Context())

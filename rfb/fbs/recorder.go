@@ -108,19 +108,17 @@ func historic(e wire.Encoding) bool {
 // that a viewer needs to begin; so the recorder leaves and comes back for it.
 func Record(ctx context.Context, srv *rfb.Server, w io.Writer, cfg RecorderConfig) error {
 	r := &recording{w: w, cfg: cfg.withDefaults()}
-	for {
-		err := r.session(ctx, srv)
-		if errors.Is(err, errKeyFrame) && ctx.Err() == nil {
-			continue
-		}
-		if failed := r.finish(time.Now()); failed != nil {
-			return failed
-		}
-		if errors.Is(err, errKeyFrame) || ctx.Err() != nil {
-			return nil
-		}
-		return err
+	err := errKeyFrame
+	for errors.Is(err, errKeyFrame) && ctx.Err() == nil {
+		err = r.session(ctx, srv)
 	}
+	if failed := r.finish(time.Now()); failed != nil {
+		return failed
+	}
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was to end
+	}
+	return err
 }
 
 // recording is what the sessions of one Record share. It is used by one of

@@ -128,8 +128,8 @@ func plays(t *testing.T, rec fbs.Playable, r taken) {
 		time.Sleep(step)
 	}
 	synctest.Wait()
-	if got := p.Position(); !p.Finished() || got != r.length {
-		t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.Finished())
+	if got := p.State().Position; !p.State().Finished || got != r.length {
+		t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.State().Finished)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/ironglass/ironglass/launcher"
 	"github.com/ironglass/ironglass/launcher/process"
 	"github.com/ironglass/ironglass/proxy"
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/web"
 )
@@ -91,6 +93,7 @@ type service struct {
 
 	listener net.Listener
 	launcher *process.Launcher
+	store    *recording.Store // nil where nothing is recorded and never was
 	proxy    *proxy.Service
 	http     *http.Server
 	served   <-chan error // set when the HTTP server still runs
@@ -145,6 +148,9 @@ func (s *service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openRecordings(nodes); err != nil {
+		return err
+	}
 	s.proxy, err = proxy.New(proxy.Config{
 		Nodes:          nodes,
 		PublicURL:      s.cfg.PublicURL,
@@ -154,6 +160,7 @@ func (s *service) open(ctx context.Context) error {
 		PagePolicy:     web.ContentSecurityPolicy,
 		Tokens:         tokens,
 		APIToken:       credential,
+		Recordings:     s.store,
 		Log:            s.Log,
 	})
 	if err != nil {
@@ -208,7 +215,13 @@ func (s *service) retire(ctx context.Context) error {
 func (s *service) nodes() ([]proxy.Node, error) {
 	var nodes []proxy.Node
 	for _, n := range s.cfg.Nodes.Nodes() {
-		node := proxy.Node{Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height}
+		node := proxy.Node{
+			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height,
+			Recording: recording.Settings{
+				Mode: recording.Mode(n.Console.Recording.Mode),
+				Last: n.Console.Recording.Last, MaxSize: n.Console.Recording.MaxSize,
+			},
+		}
 		if n.Console.RFB != "" {
 			b, err := newNative(n.Console)
 			if err != nil {
@@ -224,6 +237,18 @@ func (s *service) nodes() ([]proxy.Node, error) {
 		nodes = append(nodes, node)
 	}
 	return nodes, nil
+}
+
+// openRecordings opens the recordings where some node has any, or had: those
+// of a node that is not recorded any more can still be looked at.
+func (s *service) openRecordings(nodes []proxy.Node) error {
+	cfg := s.cfg.Recording
+	_, err := os.Stat(cfg.Dir)
+	if err != nil && !slices.ContainsFunc(nodes, func(n proxy.Node) bool { return n.Recording.On() }) {
+		return nil //nolint:nilerr // there is none
+	}
+	s.store, err = recording.Open(recording.Config{Dir: cfg.Dir, Keep: cfg.Keep, MaxTotal: cfg.MaxTotal, Log: s.Log})
+	return err
 }
 
 // url is where a person on this machine finds the service.
@@ -273,9 +298,11 @@ func (s *service) end() error {
 		}
 	}()
 	var errs *multierror.Error
+	drained := true
 	if s.proxy != nil {
 		if err := s.proxy.Close(ctx); err != nil {
 			errs = multierror.Append(errs, err)
+			drained = false // recordings are still being written
 		}
 	}
 	if s.http != nil {
@@ -291,6 +318,11 @@ func (s *service) end() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close()
+	}
+	if s.store != nil && drained {
+		if err := s.store.Close(); err != nil {
+			errs = multierror.Append(errs, err)
+		}
 	}
 	if s.launcher != nil {
 		if err := s.launcher.Close(); err != nil {
