@@ -167,11 +167,11 @@ func sendRecording(w http.ResponseWriter, r *http.Request, node, id string, rec 
 
 // deleteRecording is DELETE /v1/nodes/{id}/console/recordings/{rid}.
 func (s *Service) deleteRecording(w http.ResponseWriter, r *http.Request, c *Console) {
-	err := error(recording.ErrUnknown)
-	if s.cfg.Recordings != nil {
-		err = s.cfg.Recordings.Delete(c.node.Name, r.PathValue("rid"))
+	if s.cfg.Recordings == nil {
+		respondProblem(w, c.recordingProblem(r, recording.ErrUnknown))
+		return
 	}
-	if err != nil {
+	if err := s.cfg.Recordings.Delete(c.node.Name, r.PathValue("rid")); err != nil {
 		respondProblem(w, c.recordingProblem(r, err))
 		return
 	}

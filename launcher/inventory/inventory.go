@@ -67,11 +67,17 @@ type Recording struct {
 	MaxSize int64
 }
 
-// Modes of a Recording, and the least and most minutes of a ring.
+// Modes of a Recording.
 const (
-	RecordOff, RecordRing, RecordFull = "off", "ring", "full"
+	RecordOff  = "off"
+	RecordRing = "ring"
+	RecordFull = "full"
+)
 
-	MinRingMinutes, MaxRingMinutes = 1, 24 * 60
+// Minutes that a ring may keep.
+const (
+	MinRingMinutes = 1
+	MaxRingMinutes = 24 * 60
 )
 
 func (r Recording) check(fail func(key, format string, args ...any)) {

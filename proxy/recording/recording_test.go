@@ -506,12 +506,11 @@ func TestDiskFull(t *testing.T) {
 		c := newConsole(t, 320, 200)
 		defer c.srv.Close()
 		r := tape(s, c, recording.Settings{Mode: recording.Full})
-		var film []shown
 		for n := 0; s.Stats().Failures == 0; n++ {
 			if n > 100 {
 				t.Fatal("the disk is never full")
 			}
-			film = append(film, draw(c, 20, time.Second)...)
+			draw(c, 20, time.Second)
 		}
 		if st := s.Stats(); st.Active != 0 {
 			t.Errorf("figures %+v", st)
@@ -527,7 +526,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		film = draw(c, 5, time.Second)
+		film := draw(c, 5, time.Second)
 		r.stop()
 		l := list(t, s, node)
 		if len(l) == 0 || l[0].ID == first[0].ID {

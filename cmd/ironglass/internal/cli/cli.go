@@ -47,6 +47,7 @@ func commands() []command {
 		{"open", "NODE", 1, "print the address of a node's console", openCommand},
 		{"token", "NODE", 1, "print a token for a node's console", tokenCommand},
 		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand},
+		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand},
 		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand},
 		{"version", "", 0, "print the program's version", versionCommand},
 	}

@@ -61,6 +61,7 @@ func (d *document) consoleRecording(path string, n *yaml.Node, r *inventory.Reco
 	})
 	if r.Mode == "" && len(d.found) == before {
 		d.fail(n, "%s: mode is missing: set it to off, ring or full", path)
+		*r = inventory.Recording{}
 	}
 }
 

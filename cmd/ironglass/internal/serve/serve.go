@@ -245,7 +245,7 @@ func (s *service) openRecordings(nodes []proxy.Node) error {
 	cfg := s.cfg.Recording
 	_, err := os.Stat(cfg.Dir)
 	if err != nil && !slices.ContainsFunc(nodes, func(n proxy.Node) bool { return n.Recording.On() }) {
-		return nil //nolint:nilerr // there is none
+		return nil
 	}
 	s.store, err = recording.Open(recording.Config{Dir: cfg.Dir, Keep: cfg.Keep, MaxTotal: cfg.MaxTotal, Log: s.Log})
 	return err
