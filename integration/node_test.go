@@ -18,6 +18,8 @@ type node struct {
 	command  []string
 	rfb      string // a VNC server of its own, instead of command
 	log      string // the file that the node's program writes to
+
+	recording string // what the configuration says of it, as YAML
 }
 
 // pictureNode is a node that shows xclient's picture.

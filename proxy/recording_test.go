@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -379,7 +380,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, i := range []int{2, 0, 3, 1, 3, 2} {
 		st := s.turn(tok, fmt.Sprintf(`{"position":%v}`, at[i]+0.02))
-		if st.Position != at[i]+0.02 || st.Playing {
+		if math.Abs(st.Position-at[i]-0.02) > 1e-6 || st.Playing {
 			t.Errorf("the replay is %+v", st)
 		}
 		shows(v, i)
@@ -387,11 +388,15 @@ func TestReplay(t *testing.T) {
 	// Step by step.
 	s.turn(tok, fmt.Sprintf(`{"position":%v}`, at[1]+0.02))
 	shows(v, 1)
-	if st := s.turn(tok, `{"step":"next"}`); st.Position != at[2] || st.Playing {
+	if st := s.turn(tok, `{"step":1}`); st.Position != at[2] || st.Playing {
 		t.Errorf("a step from %v leads to %+v", at[1], st)
 	}
 	shows(v, 2)
-	s.turn(tok, `{"step":"previous"}`)
+	s.turn(tok, `{"step":-1}`)
+	shows(v, 1)
+	if st := s.turn(tok, fmt.Sprintf(`{"position":%v,"step":-2}`, at[3])); st.Position != at[1] {
+		t.Errorf("two steps back from %v lead to %+v", at[3], st)
+	}
 	shows(v, 1)
 
 	// Another viewer of the same replay, and a replay of its own.
@@ -430,8 +435,8 @@ func TestReplay(t *testing.T) {
 	// for that makes no sense is refused.
 	auth := http.Header{"Authorization": {"Bearer " + tok}}
 	for _, order := range []string{
-		`{"position":-1}`, `{"position":1e300}`, `{"speed":0}`, `{"speed":65}`, `{"speed":"fast"}`, `{"step":"back"}`,
-		`{"step":"next","position":1}`, `{"volume":3}`,
+		`{"position":-1}`, `{"position":1e300}`, `{"speed":0}`, `{"speed":65}`, `{"speed":"fast"}`, `{"step":"back"}`, `{"step":101}`,
+		`{"volume":3}`,
 	} {
 		wantProblem(t, s.request(http.MethodPost, "/v1/replay", order, auth), http.StatusBadRequest, "field")
 	}

@@ -38,6 +38,8 @@ const (
 	replayViewers = 8
 	// slowest and fastest are the speeds that can be asked for.
 	slowest, fastest = 0.1, 64
+	// maxSteps is how many changes one order may pass over.
+	maxSteps = 100
 )
 
 // replays are those at work, by their tokens, which nobody can guess. They end
@@ -87,9 +89,12 @@ func (n *replays) get(token string) (*replay, *problem) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.all[token]
-	if r == nil {
+	switch {
+	case n.closed:
+		return nil, newProblem(http.StatusServiceUnavailable, "closing", "The service is going down.")
+	case r == nil:
 		return nil, newProblem(http.StatusForbidden, "replay-unknown",
-			"This replay has ended. Go back to where you opened it and open the recording again.")
+			"There is no such replay any more. Go back to where it was opened and open the recording again.")
 	}
 	return r, nil
 }
@@ -217,8 +222,9 @@ func (r *replay) view() replayView {
 type replayOrder struct {
 	// Position is where to go, in seconds since the beginning.
 	Position *float64 `json:"position"`
-	// Step goes to the "next" or "previous" change and stays there.
-	Step    *string  `json:"step"`
+	// Step goes on by so many changes, back where it is negative, and stays
+	// there; from Position where that is given.
+	Step    *int     `json:"step"`
 	Playing *bool    `json:"playing"`
 	Speed   *float64 `json:"speed"`
 }
@@ -227,10 +233,8 @@ func (o *replayOrder) check() *problem {
 	switch {
 	case o.Position != nil && !(*o.Position >= 0 && *o.Position <= fbs.MaxTime.Seconds()):
 		return newProblem(http.StatusBadRequest, "field", `The field "position" must be a time in seconds since the beginning.`)
-	case o.Step != nil && *o.Step != "next" && *o.Step != "previous":
-		return newProblem(http.StatusBadRequest, "field", `The field "step" is neither "next" nor "previous".`)
-	case o.Step != nil && o.Position != nil:
-		return newProblem(http.StatusBadRequest, "field", `The fields "step" and "position" exclude each other.`)
+	case o.Step != nil && (*o.Step < -maxSteps || *o.Step > maxSteps):
+		return newProblem(http.StatusBadRequest, "field", `The field "step" must be a number of changes from %d to %d.`, -maxSteps, maxSteps)
 	case o.Speed != nil && !(*o.Speed >= slowest && *o.Speed <= fastest):
 		return newProblem(http.StatusBadRequest, "field", `The field "speed" must be a number from %v to %v.`, slowest, fastest)
 	}
@@ -243,17 +247,24 @@ func (r *replay) do(o *replayOrder) {
 	if o.Speed != nil {
 		p.SetSpeed(*o.Speed)
 	}
+	to := p.State().Position
 	switch {
-	case o.Step != nil && *o.Step == "next":
-		p.Pause()
-		p.Seek(r.rec.NextChange(p.State().Position))
-	case o.Step != nil:
-		p.Pause()
-		p.Seek(r.rec.PreviousChange(p.State().Position))
 	case o.Position != nil:
-		p.Seek(time.Duration(*o.Position * float64(time.Second)))
+		to = min(time.Duration(*o.Position*float64(time.Second)), r.info.Duration)
 	case o.Playing != nil && *o.Playing && p.State().Finished:
-		p.Seek(0) // from the end it goes on at the beginning
+		to = 0 // from the end it goes on at the beginning
+	}
+	if o.Step != nil {
+		p.Pause()
+		for n := *o.Step; n > 0; n-- {
+			to = r.rec.NextChange(to)
+		}
+		for n := *o.Step; n < 0; n++ {
+			to = r.rec.PreviousChange(to)
+		}
+	}
+	if o.Position != nil || o.Step != nil || to == 0 {
+		p.Seek(to)
 	}
 	switch {
 	case o.Playing == nil:

@@ -126,7 +126,7 @@ type Stats struct {
 // goroutine.
 type Store struct {
 	cfg  Config
-	lock *os.File
+	lock *os.File // the folder
 
 	active          atomic.Int64
 	bytes, failures atomic.Uint64
@@ -158,12 +158,12 @@ func Open(cfg Config) (*Store, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fail(err)
 	}
-	lock, err := os.OpenFile(filepath.Join(cfg.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.Open(cfg.Dir)
 	if err != nil {
 		return nil, fail(err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close() // nothing was written
+		_ = lock.Close() // it says nothing more
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another service keeps its recordings in %s: end it, or set recording.dir to another directory", cfg.Dir)
 		}

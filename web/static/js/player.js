@@ -37,16 +37,33 @@ class Replay extends EventTarget {
 	// order asks for a change. Orders that come while one is under way are put
 	// together: what was wanted in between does not matter any more.
 	order(change) {
-		if (change.step || change.position !== undefined) {
-			delete this.wanted?.step;
-			delete this.wanted?.position;
+		const before = { ...this.wanted };
+		if (change.position !== undefined) {
+			delete before.step;
 		}
-		this.wanted = { ...this.wanted, ...change };
-		if (this.state && change.position !== undefined) { // shown at once
-			Object.assign(this.state, { position: Math.min(Math.max(0, change.position), this.state.seconds), finished: false });
-			this.said = performance.now();
-		}
+		this.wanted = { ...before, ...change, ...(change.step && { step: change.step + (before.step || 0) }) };
+		this.expect(change);
 		return this.ask();
+	}
+
+	// expect shows at once what the service is about to do.
+	expect(change) {
+		const s = this.state;
+		if (!s) {
+			return;
+		}
+		s.position = this.position();
+		this.said = performance.now();
+		if (change.position !== undefined) {
+			s.position = Math.min(Math.max(0, change.position), s.seconds);
+			s.finished = false;
+		} else if (change.playing && s.finished) {
+			s.position = 0;
+			s.finished = false;
+		}
+		s.speed = change.speed ?? s.speed;
+		s.playing = change.step ? false : change.playing ?? s.playing;
+		this.dispatchEvent(new CustomEvent("state"));
 	}
 
 	// ask carries out what is wanted, and otherwise asks for the state.
@@ -246,8 +263,8 @@ function toggle(replay) {
 function buttons(replay) {
 	$("play").addEventListener("click", () => toggle(replay));
 	$("screen").addEventListener("click", () => toggle(replay));
-	$("previous").addEventListener("click", () => replay.order({ step: "previous" }));
-	$("next").addEventListener("click", () => replay.order({ step: "next" }));
+	$("previous").addEventListener("click", () => replay.order({ step: -1 }));
+	$("next").addEventListener("click", () => replay.order({ step: 1 }));
 	$("speed").addEventListener("change", () => replay.order({ speed: Number($("speed").value) }));
 	const full = $("full-screen");
 	full.hidden = !document.fullscreenEnabled;
@@ -310,8 +327,8 @@ function keys(replay) {
 		" ": () => toggle(replay),
 		k: () => toggle(replay),
 		f: fullScreen,
-		",": () => replay.order({ step: "previous" }),
-		".": () => replay.order({ step: "next" }),
+		",": () => replay.order({ step: -1 }),
+		".": () => replay.order({ step: 1 }),
 		"-": () => faster(-1),
 		"+": () => faster(1),
 		"=": () => faster(1),
