@@ -19,6 +19,8 @@ type node struct {
 	rfb      string // a VNC server of its own, instead of command, in YAML
 	layout   string // of the machine's keyboard
 	log      string // the file that the node's program writes to
+
+	recording string // what the configuration says of it, as YAML
 }
 
 // pictureNode is a node that shows xclient's picture.

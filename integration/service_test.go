@@ -121,6 +121,9 @@ func (s *service) configure(t testing.TB, listen string) {
 		if n.layout != "" {
 			fmt.Fprintf(&b, ", layout: %s", n.layout)
 		}
+		if n.recording != "" {
+			fmt.Fprintf(&b, ", recording: %s", n.recording)
+		}
 		b.WriteString("}\n")
 	}
 	if err := os.WriteFile(s.config(), []byte(b.String()), 0o600); err != nil {

@@ -103,8 +103,9 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
-	audit  func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
-	typist typist // types into it for people
+	audit    func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
+	typist   typist // types into it for people
+	recorder recorder
 
 	awaiting  atomic.Int64   // calls that need it running: of Screenshot and hold
 	activeAt  atomic.Int64   // when somebody last used it, in Unix nanoseconds
@@ -129,11 +130,12 @@ func newConsole(n Node, s *Service) *Console {
 	c := &Console{
 		node: n, linger: s.cfg.Linger, limits: s.cfg.Limits, metrics: s.metrics, revoke: s.cfg.Tokens.Revoke,
 		audit: s.audit, tell: s.fleet.tell,
-		lease:   n.Lease.or(s.cfg.Lease).withDefaults(),
-		log:     s.cfg.Log.With("node", n.Name),
-		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
-		changed: make(chan struct{}),
-		typist:  newTypist(s.life),
+		lease:    n.Lease.or(s.cfg.Lease).withDefaults(),
+		log:      s.cfg.Log.With("node", n.Name),
+		status:   Status{State: Cold, Since: time.Now(), Enabled: true},
+		changed:  make(chan struct{}),
+		typist:   newTypist(s.life),
+		recorder: s.recorderFor(n),
 	}
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for
@@ -194,6 +196,7 @@ func (c *Console) setLocked(state State, reason string, retryAt time.Time) {
 		if state == Lost || state == Failed {
 			level = slog.LevelWarn
 		}
+		c.recordLocked(state)
 		c.log.Log(context.Background(), level, "console "+state.String(), "was", old.State.String(), "reason", reason)
 	}
 }

@@ -100,7 +100,7 @@ func (c caller) mayOperate() bool { return c.admin || c.claims.Mode == token.Ope
 // tokenPrefix is what a console token begins with (PASETO v4.public).
 const tokenPrefix = "v4.public."
 
-// authorizeConsole is authorize for what belongs to one node's console, which
+// authorizeConsole is identify for what belongs to one node's console, which
 // the holder of a console token may use as well: the console page has no other
 // credential. The token is sent as the API's credential is.
 func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode) (caller, *problem) {
@@ -128,14 +128,8 @@ func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode)
 	return caller{claims: claims}, nil
 }
 
-// authorize checks that a request to the API is its sender's own wish and
-// that the sender may make it.
-func (s *Service) authorize(r *http.Request) *problem {
-	_, p := s.identify(r)
-	return p
-}
-
-// identify is authorize, and says who the sender is.
+// identify checks that a request to the API is its sender's own wish and that
+// the sender may make it, and says who that is.
 func (s *Service) identify(r *http.Request) (caller, *problem) {
 	a := s.access.Load()
 	by := caller{admin: true}

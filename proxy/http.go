@@ -36,15 +36,20 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // api wraps a handler of one node's resource that needs the API's credential.
-func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console)) http.HandlerFunc {
-	return s.guarded(func(w http.ResponseWriter, r *http.Request) {
+func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console, by caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		by, p := s.identify(r)
 		c := s.Console(r.PathValue("id"))
-		if c == nil {
-			respondProblem(w, noNode(r))
+		if p == nil && c == nil {
+			p = noNode(r)
+		}
+		if p != nil {
+			respondProblem(w, p)
 			return
 		}
-		h(w, r, c)
-	})
+		h(w, r, c, by)
+	}
 }
 
 func noNode(r *http.Request) *problem {
@@ -73,7 +78,7 @@ func (s *Service) consoleAPI(need token.Mode, h func(w http.ResponseWriter, r *h
 func (s *Service) guarded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		if p := s.authorize(r); p != nil {
+		if _, p := s.identify(r); p != nil {
 			respondProblem(w, p)
 			return
 		}
@@ -121,6 +126,12 @@ func (s *Service) Handler() http.Handler {
 		http.MethodGet: s.consoleAPI(token.View, s.getPower), http.MethodPost: s.consoleAPI(token.Operate, s.postPower),
 	})
 	mux.Handle("/v1/nodes/{id}/boot-device", methods{http.MethodPost: s.api(s.postBootDevice)})
+	mux.Handle("/v1/nodes/{id}/console/recordings", methods{http.MethodGet: s.api(s.listRecordings)})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}", methods{
+		http.MethodGet: s.api(s.getRecording), http.MethodDelete: s.api(s.deleteRecording),
+	})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}/replay", methods{http.MethodPost: s.api(s.postReplay)})
+	mux.Handle("/v1/replay", methods{http.MethodGet: s.getReplay, http.MethodPost: s.controlReplay})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))
@@ -128,6 +139,8 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/healthz", methods{http.MethodGet: s.healthz})
 	mux.Handle("/readyz", methods{http.MethodGet: s.readyz})
 	mux.Handle("/metrics", methods{http.MethodGet: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP})
+	mux.Handle("/replay", methods{http.MethodGet: s.serveReplay})
+	mux.Handle("/replay/download", methods{http.MethodGet: s.downloadReplay})
 	mux.Handle("/websockify", methods{http.MethodGet: s.serveWebsocket})
 	for _, name := range [...]string{"/vnc_auto.html", "/vnc_lite.html", "/vnc.html"} {
 		mux.Handle(name, methods{http.MethodGet: s.consolePage})

@@ -62,12 +62,12 @@ type consoleView struct {
 
 // getConsole is GET /v1/nodes/{id}/states/console: whether there is a console
 // and an address that opens it, with a new token in it.
-func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	if !c.Status().Enabled {
 		respondJSON(w, http.StatusOK, consoleView{})
 		return
 	}
-	t, p := s.issue(r, c, caller{admin: true}, token.Claims{Mode: token.Operate}, s.cfg.TokenTTL)
+	t, p := s.issue(r, c, by, token.Claims{Mode: token.Operate}, s.cfg.TokenTTL)
 	if p != nil {
 		respondProblem(w, p)
 		return
@@ -76,7 +76,7 @@ func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console)
 }
 
 // putConsole is PUT /v1/nodes/{id}/states/console.
-func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	var body struct {
 		Enabled *bool `json:"enabled"`
 	}
@@ -101,7 +101,7 @@ func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console)
 			c.log.Error("revocation not saved", "error", err)
 		}
 	}
-	s.audit(map[bool]string{true: "console-enabled", false: "console-disabled"}[*body.Enabled], caller{admin: true}, r, c)
+	s.audit(map[bool]string{true: "console-enabled", false: "console-disabled"}[*body.Enabled], by, r, c)
 	c.log.Info("console switched", "enabled", *body.Enabled, "remote", r.RemoteAddr)
 	w.WriteHeader(http.StatusAccepted)
 }
@@ -118,7 +118,7 @@ type tokenView struct {
 }
 
 // postToken is POST /v1/nodes/{id}/console/tokens.
-func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	var body struct {
 		Mode  *string `json:"mode"`
 		TTL   *string `json:"ttl"`
@@ -165,7 +165,7 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) 
 		respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "admin" is for those who operate: "mode" must be "operate".`))
 		return
 	}
-	t, p := s.issue(r, c, caller{admin: true}, token.Claims{Mode: mode, Name: body.Name, Admin: body.Admin}, ttl)
+	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: body.Name, Admin: body.Admin}, ttl)
 	if p != nil {
 		respondProblem(w, p)
 		return

@@ -102,7 +102,7 @@ func (s *Service) postPower(w http.ResponseWriter, r *http.Request, c *Console, 
 }
 
 // postBootDevice is POST /v1/nodes/{id}/boot-device.
-func (s *Service) postBootDevice(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) postBootDevice(w http.ResponseWriter, r *http.Request, c *Console, _ caller) {
 	var body struct {
 		Device string `json:"device"`
 	}

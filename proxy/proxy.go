@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/security"
@@ -88,6 +89,8 @@ type Node struct {
 	// by the symbols of keys, whatever its layout is, and tells of its
 	// keyboard's lights once it takes keys. No text or chord is typed before.
 	BySymbol bool
+	// Recording is what is recorded of it; the zero value is nothing.
+	Recording recording.Settings
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -115,6 +118,11 @@ type Limits struct {
 	HandshakeTimeout time.Duration
 	// WriteTimeout ends a viewer that takes nothing for so long; default 60 s.
 	WriteTimeout time.Duration
+	// Replays is the number of recordings that are replayed at a time; default
+	// 128.
+	Replays int
+	// ReplaysPerSource is that for one network address; default 32.
+	ReplaysPerSource int
 	// Ping is the time between two websocket pings; a viewer that answers
 	// none of two in a row is gone. Default 30 s.
 	Ping time.Duration
@@ -154,6 +162,9 @@ type Config struct {
 	// AuditFile is where it is noted who did what, a JSON object a line; "" is
 	// nowhere. It is made readable for its owner alone.
 	AuditFile string
+	// Recordings is where recordings are kept; nil where no node has any. The
+	// caller closes it after the service.
+	Recordings *recording.Store
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -176,6 +187,8 @@ type Service struct {
 	streams  sessions // subscribers to events
 	fleet    fleet
 	auditor  *auditor // nil without AuditFile
+	recorded *recordingMetrics
+	replays  replays
 	page     *page
 	pictures chan struct{} // holds a token for each picture being compressed
 	waits    atomic.Int64  // calls that wait for pictures
@@ -214,7 +227,9 @@ func New(cfg Config) (*Service, error) {
 	s.sessions.init("viewers", cfg.Limits)
 	s.streams.init("subscribers", cfg.Limits)
 	s.fleet.init()
+	s.replays.init(cfg.Limits)
 	s.metrics = newMetrics(s)
+	s.recorded = newRecordingMetrics(s)
 	s.roster.Store(&roster{})
 	add(s.SetNodes(cfg.Nodes))
 	if err := errs.ErrorOrNil(); err != nil {
@@ -225,7 +240,7 @@ func New(cfg Config) (*Service, error) {
 			return nil, err
 		}
 	}
-	if err := cfg.Metrics.Register(s.metrics); err != nil {
+	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
 		s.auditor.close()
 		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
@@ -256,6 +271,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&l.Sessions, 4096)
 	orDefault(&l.SessionsPerSource, 2048)
 	orDefault(&l.SessionsPerToken, 256)
+	orDefault(&l.Replays, 128)
+	orDefault(&l.ReplaysPerSource, 32)
 	orDefault(&l.MessageBytes, 1<<20)
 	orDefault(&l.BodyBytes, 64<<10)
 	orDefault(&l.TokenTTL, 24*time.Hour)
@@ -297,6 +314,7 @@ func (s *Service) Close(ctx context.Context) error {
 	select {
 	case <-done:
 		s.cfg.Metrics.Unregister(s.metrics)
+		s.cfg.Metrics.Unregister(s.recorded)
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ending the sessions: %w", ctx.Err())
@@ -313,6 +331,7 @@ func (s *Service) drain(done chan<- struct{}) {
 	for _, c := range consoles {
 		wg.Go(c.close)
 	}
+	wg.Go(s.replays.close)
 	wg.Wait()
 	s.leaving.Wait()
 	s.sessions.wait()

@@ -65,7 +65,7 @@ type roster struct {
 }
 
 // add takes a node's console, or says why the node cannot have one.
-func (f *roster) add(n Node, console func(Node) *Console) error {
+func (f *roster) add(n Node, recordable func(Node) error, console func(Node) *Console) error {
 	uuid := strings.ToLower(n.UUID)
 	switch {
 	case n.Name == "":
@@ -89,6 +89,9 @@ func (f *roster) add(n Node, console func(Node) *Console) error {
 	}
 	if err := typing.CheckLayout(n.Layout); err != nil {
 		return fmt.Errorf("node %q: %w", n.Name, err)
+	}
+	if err := recordable(n); err != nil {
+		return err
 	}
 	c := console(n)
 	f.consoles = append(f.consoles, c)
@@ -120,7 +123,7 @@ func (s *Service) SetNodes(nodes []Node) error {
 	var changed []*Console // new ones in place of others
 	var errs *multierror.Error
 	for _, n := range nodes {
-		err := next.add(n, func(n Node) *Console {
+		err := next.add(n, s.recordable, func(n Node) *Console {
 			before := old.byName[n.Name]
 			if before != nil && before.node.Version == n.Version && n.Version != "" {
 				return before

@@ -29,21 +29,22 @@ type viewpoint struct {
 
 // shared is the rest, but for what only administrators see.
 type shared struct {
-	Node    string      `json:"node"`
-	UUID    string      `json:"uuid"`
-	State   string      `json:"state"`
-	Since   time.Time   `json:"since"`
-	Reason  string      `json:"reason"`
-	RetryAt *time.Time  `json:"retry_at"`
-	Enabled bool        `json:"enabled"`
-	Width   int         `json:"width"`
-	Height  int         `json:"height"`
-	Seats   seatsView   `json:"seats"`
-	Lease   leaseView   `json:"lease"`
-	Layout  string      `json:"layout"`
-	Layouts []string    `json:"layouts"`
-	Typing  typingState `json:"typing"`
-	Power   powerState  `json:"power"`
+	Node      string         `json:"node"`
+	UUID      string         `json:"uuid"`
+	State     string         `json:"state"`
+	Since     time.Time      `json:"since"`
+	Reason    string         `json:"reason"`
+	RetryAt   *time.Time     `json:"retry_at"`
+	Enabled   bool           `json:"enabled"`
+	Width     int            `json:"width"`
+	Height    int            `json:"height"`
+	Seats     seatsView      `json:"seats"`
+	Lease     leaseView      `json:"lease"`
+	Layout    string         `json:"layout"`
+	Layouts   []string       `json:"layouts"`
+	Typing    typingState    `json:"typing"`
+	Recording recordingState `json:"recording"`
+	Power     powerState     `json:"power"`
 }
 
 type seatsView struct {
@@ -113,7 +114,7 @@ func (c *Console) shared(remotes bool) shared {
 			IdleSeconds:    int(max(c.lease.Idle, 0) / time.Second),
 			WarningSeconds: int(c.lease.Warning / time.Second),
 		},
-		Layout: c.node.Layout, Layouts: typing.Layouts(), Typing: text, Power: power,
+		Layout: c.node.Layout, Layouts: typing.Layouts(), Typing: text, Recording: c.recordingState(), Power: power,
 	}
 	if c.node.Seats == SeatsExclusive {
 		v.Seats.Policy = SeatsExclusive

@@ -62,24 +62,11 @@ func (s *Service) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.sessions.end(source, claims.Root)
 
-	up := websocket.Upgrader{
-		HandshakeTimeout: s.handshakeTimeout(),
-		WriteBufferSize:  writeBufferSize, WriteBufferPool: writeBuffers,
-		Subprotocols: []string{"binary"},
-		CheckOrigin:  func(*http.Request) bool { return true }, // admit did
-		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			s.metrics.refuse("websocket")
-			respondProblem(w, newProblem(status, "websocket", "This is not a websocket that can be served: %v.", reason))
-		},
-	}
-	ws, err := up.Upgrade(w, r, nil)
-	if err != nil {
+	conn := s.upgrade(w, r)
+	if conn == nil {
 		return // answered
 	}
-	if limit := s.cfg.Limits.MessageBytes; limit > 0 {
-		ws.SetReadLimit(limit)
-	}
-	s.runSession(r.Context(), newWSConn(ws, s.cfg.Limits.Ping), r, who, c)
+	s.runSession(r.Context(), conn, r, who, c)
 }
 
 // visitorOf is who opens a websocket: in its address the page may have put a

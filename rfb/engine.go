@@ -50,6 +50,7 @@ type engine struct {
 	clip     clipboard
 
 	viewers  map[*viewer]struct{}
+	silent   int // of viewers
 	watchers map[*watcher]struct{}
 
 	lastFrame time.Time // when it was due, not much before it was looked at
@@ -227,9 +228,15 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	return false, at
 }
 
+// watched reports whether somebody looks.
+func (e *engine) watched() bool { return e.people()+len(e.watchers) > 0 }
+
+// people is how many viewers there are, without silent ones.
+func (e *engine) people() int { return len(e.viewers) - e.silent }
+
 // tendSource starts and ends the source as viewers come and go.
 func (e *engine) tendSource(now time.Time) time.Time {
-	if len(e.viewers)+len(e.watchers) > 0 {
+	if e.watched() {
 		e.quietAt = time.Time{}
 		if e.active.cancel == nil && e.next != nil {
 			e.startSource()
@@ -299,7 +306,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.pending.clear()
 	e.s.input.aim(nil, 0, nil)
 	e.clip = clipboard{}
-	if len(e.viewers)+len(e.watchers) == 0 {
+	if !e.watched() {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false
 		e.s.stats.frameBytes.Store(0)

@@ -61,7 +61,7 @@ type ServerConfig struct {
 	// err. Where SourceEnded is nil they end too.
 	SourceEnded func(ended Source, err error) Source
 	// ViewersChanged is told the number of viewers that have finished the
-	// handshake whenever it changes. It is called on the server's loop and
+	// handshake, without silent ones, whenever one comes or goes. It is called on the server's loop and
 	// must return at once.
 	ViewersChanged func(n int)
 }
@@ -112,6 +112,12 @@ type ViewerConfig struct {
 	// offered; nil is those of the server. A viewer inside the program needs
 	// none.
 	Security []security.Type
+	// Silent makes it a viewer that is nobody, such as a recorder: it is not
+	// counted, and neither starts the source nor keeps it running. It is sent
+	// what the others are while the source runs for them, and nothing else.
+	Silent bool
+	// NoClipboard keeps the source's clipboard from this viewer.
+	NoClipboard bool
 }
 
 // Server shows one Source to any number of viewers. Its methods may be called

@@ -284,6 +284,9 @@ func (ev join) do(e *engine) {
 	v.cursorStale = true
 	v.ledsStale = e.hasLEDs
 	e.viewers[v] = struct{}{}
+	if v.cfg.Silent {
+		e.silent++
+	}
 	e.viewersChanged()
 }
 
@@ -309,14 +312,15 @@ func (e *engine) welcome(now time.Time) (again time.Time) {
 }
 
 func (e *engine) viewersChanged() {
-	e.s.stats.viewers.Store(int64(len(e.viewers)))
+	people := e.people()
+	e.s.stats.viewers.Store(int64(people))
 	painted := false
 	for v := range e.viewers {
 		painted = painted || v.overlaid
 	}
 	e.s.input.painted.Store(painted)
 	if f := e.cfg.ViewersChanged; f != nil {
-		f(len(e.viewers))
+		f(people)
 	}
 }
 
@@ -332,6 +336,9 @@ func (e *engine) remove(v *viewer) {
 		return
 	}
 	delete(e.viewers, v)
+	if v.cfg.Silent {
+		e.silent--
+	}
 	if e.asked.v == v {
 		e.asked = sizeAsked{}
 	}

@@ -89,6 +89,10 @@ func (e *engine) clipboardListed(v *viewer, had bool) {
 // clipboardDue takes the clipboard messages that are due to v.
 func (e *engine) clipboardDue(v *viewer) (due [][]byte) {
 	c := &v.clip
+	if v.cfg.NoClipboard {
+		*c = viewerClipboard{}
+		return nil
+	}
 	extended := func(m *wire.Clipboard) {
 		due = append(due, wire.ServerCutText{Extended: m}.Append(nil))
 	}

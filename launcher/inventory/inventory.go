@@ -71,6 +71,46 @@ type Console struct {
 	Layout string
 	// Keys is how fast keys are sent to the machine.
 	Keys Keys
+	// Recording is what is recorded of it.
+	Recording Recording
+}
+
+// Recording is what is recorded of a console.
+type Recording struct {
+	// Mode is "off", "ring" (the last minutes) or "full"; "" is off.
+	Mode string
+	// Last is how much a ring keeps; 0 is the default.
+	Last time.Duration
+	// MaxSize bounds in bytes what a ring takes, and one file of a full
+	// recording; 0 is the default.
+	MaxSize int64
+}
+
+// Modes of a Recording.
+const (
+	RecordOff  = "off"
+	RecordRing = "ring"
+	RecordFull = "full"
+)
+
+// Minutes that a ring may keep.
+const (
+	MinRingMinutes = 1
+	MaxRingMinutes = 24 * 60
+)
+
+func (r Recording) check(fail func(key, format string, args ...any)) {
+	switch r.Mode {
+	case "", RecordOff, RecordRing, RecordFull:
+	default:
+		fail("console.recording", "%.80q is none of off, ring (the last minutes) and full", r.Mode)
+	}
+	if r.Last != 0 && r.Mode != RecordRing {
+		fail("console.recording", "minutes are for the mode ring alone: remove them, or set mode: ring")
+	}
+	if r.MaxSize != 0 && (r.Mode == "" || r.Mode == RecordOff) {
+		fail("console.recording", "nothing is recorded: set mode to ring or full, or remove max_size")
+	}
 }
 
 // TLS says which certificate a native VNC server is to have. The files are in
@@ -343,6 +383,7 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 	if c.Keys.Rate < 0 || c.Keys.Rate > MaxRate {
 		fail("console.keys.rate", "%d is out of range: 1 to %d characters a second are possible, or leave it out", c.Keys.Rate, MaxRate)
 	}
+	c.Recording.check(fail)
 	if c.RFB != "" {
 		if err := c.checkAddress(); err != nil {
 			fail("console.rfb", "%v", err)

@@ -93,19 +93,39 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 // ask sends a request with body as JSON, unless it is nil, and returns the
 // answer of the wanted status.
 func (c *client) ask(ctx context.Context, method, path string, query url.Values, body any, status int) ([]byte, error) {
+	var b bytes.Buffer
+	err := c.fetch(ctx, method, path, query, body, status, &capped{Writer: &b, left: maxAnswer})
+	return b.Bytes(), err
+}
+
+// capped takes no more than an answer may have.
+type capped struct {
+	io.Writer
+	left int
+}
+
+func (c *capped) Write(b []byte) (int, error) {
+	if c.left -= len(b); c.left < 0 {
+		return 0, errors.New("it is too long")
+	}
+	return c.Writer.Write(b)
+}
+
+// fetch is ask for an answer of any length, which goes to w.
+func (c *client) fetch(ctx context.Context, method, path string, query url.Values, body any, status int, w io.Writer) error {
 	u := c.base.JoinPath(path)
 	u.RawQuery = query.Encode()
 	var send io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		send = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -115,17 +135,20 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("the answer of %s broke off: %w", c.base, err)
-	}
 	if resp.StatusCode != status {
-		return nil, c.refused(resp, answer)
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
+		}
+		return c.refused(resp, answer)
 	}
-	return answer, nil
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
+	}
+	return nil
 }
 
 // unreachable says in words why there is no answer.

@@ -49,8 +49,22 @@ type Config struct {
 	Process Process
 	// StateDir is where keys and running consoles are kept.
 	StateDir string
+	// Recording is where recordings are kept.
+	Recording Recording
 	// Nodes are the machines.
 	Nodes *inventory.Inventory
+}
+
+// Recording is where recordings are kept and for how long.
+type Recording struct {
+	// Dir is the folder, by default recordings in the state directory.
+	Dir string
+	// Keep is how long a recording is kept after its end; 0 is the default,
+	// negative is for ever.
+	Keep time.Duration
+	// MaxTotal bounds in bytes what all of them take; 0 is the default,
+	// negative is no bound.
+	MaxTotal int64
 }
 
 // TLS names the files of a certificate, in PEM.

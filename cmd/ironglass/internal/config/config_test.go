@@ -43,11 +43,12 @@ launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
 lease: {idle: 20m, max: 0, warning: 30s}
 audit: {file: audit.jsonl}
 state_dir: state
+recording: {dir: films, keep: 720h, max_total: 20GiB}
 nodes:
   - name: rack1-u12
     uuid: 99694c1e-6327-4d58-9466-87f7265958af
     bmc: {address: 192.0.2.10, username: admin, password_file: password}
-    console: {command: [xterm, -fs, 13, ""], geometry: 800x600}
+    console: {command: [xterm, -fs, 13, ""], geometry: 800x600, recording: {mode: ring, minutes: 30, max_size: 64MiB}}
   - &vm
     name: lab-vm
     console:
@@ -56,6 +57,7 @@ nodes:
       lease: {idle: 0, max: 8h}
       layout: de
       keys: {hold: 20ms, interval: 30ms, longest: 200ms, rate: 15}
+      recording: full
   - name: "17"
     console: {rfb: "unix:/run/vnc.sock"}
   - name: bmc
@@ -77,6 +79,9 @@ nodes:
 	}
 	if wd, err := os.Getwd(); err != nil || c.StateDir != filepath.Join(wd, "state") {
 		t.Errorf("the state is in %s (%v)", c.StateDir, err)
+	}
+	if wd, err := os.Getwd(); err != nil || c.Recording != (config.Recording{Dir: filepath.Join(wd, "films"), Keep: 720 * time.Hour, MaxTotal: 20 << 30}) {
+		t.Errorf("recordings are kept as in %+v (%v)", c.Recording, err)
 	}
 	if got, err := c.Credential(); got != credential || err != nil {
 		t.Errorf("the credential is %q, %v", got, err)
@@ -104,13 +109,18 @@ nodes:
 	if con := nodes[1].Console; con.Layout != "de" || con.Keys != (inventory.Keys{Hold: 20 * time.Millisecond, Interval: 30 * time.Millisecond, Longest: 200 * time.Millisecond, Rate: 15}) {
 		t.Errorf("the console of the second node is %+v", con)
 	}
+	for i, want := range []inventory.Recording{{Mode: "ring", Last: 30 * time.Minute, MaxSize: 64 << 20}, {Mode: "full"}, {}} {
+		if got := nodes[i].Console.Recording; got != want {
+			t.Errorf("of node %d is recorded %+v", i, got)
+		}
+	}
 	if b := nodes[0].BMC; b == nil || b.Address != "192.0.2.10" || b.Username != "admin" || b.PasswordFile != "password" {
 		t.Errorf("the BMC of the first node is %+v", b)
 	}
 }
 
 func TestDefaults(t *testing.T) {
-	files(t, map[string]string{"c.yaml": "nodes: []\n", "off.yaml": "nodes: []\nlinger: 0\nlauncher: {process: {idle_exit: 0}}\n"})
+	files(t, map[string]string{"c.yaml": "nodes: []\n", "off.yaml": "nodes: []\nlinger: 0\nrecording: {keep: 0, max_total: 0}\nlauncher: {process: {idle_exit: 0}}\n"})
 	t.Setenv("XDG_STATE_HOME", "/somewhere")
 	c, err := config.Load("c.yaml")
 	if err != nil {
@@ -122,7 +132,10 @@ func TestDefaults(t *testing.T) {
 	if got, err := c.Credential(); got != "" || err != nil {
 		t.Errorf("the credential is %q, %v", got, err)
 	}
-	if c, err = config.Load("off.yaml"); err != nil || c.Linger >= 0 || c.Process.IdleExit >= 0 {
+	if c.Recording != (config.Recording{Dir: "/somewhere/ironglass/recordings"}) {
+		t.Errorf("recordings are kept as in %+v", c.Recording)
+	}
+	if c, err = config.Load("off.yaml"); err != nil || c.Linger >= 0 || c.Recording.Keep >= 0 || c.Recording.MaxTotal >= 0 || c.Process.IdleExit >= 0 {
 		t.Errorf("0 is read as %+v, %v", c, err)
 	}
 	t.Setenv("XDG_STATE_HOME", "")
@@ -196,6 +209,13 @@ func TestComplaints(t *testing.T) {
 		"native plain":   {"nodes:\n- name: a\n  console:\n    rfb: {address: ws://h/kvm, tls: {}}\n", []string{"4: node a: console.rfb.tls: ws:// has none"}},
 		"native TLS":     {"nodes:\n- name: a\n  console:\n    rfb:\n      address: h:1\n      tls: {cert: c.yaml, fingerprint: 12}\n", []string{"6: node a: console.rfb.tls: cert and key go together", "6: node a: console.rfb.tls.fingerprint: "}},
 		"native socket":  {"nodes:\n- name: a\n  console:\n    rfb: {address: unix:/x, tls: {}}\n", []string{"4: node a: console.rfb.tls: a socket has no name"}},
+		"recordings":     {node + "recording: {keep: 5, max_total: 10GB, where: x}\n", []string{`2: recording.keep: "5" is not a duration`, `2: recording.max_total: "10GB" is not a size: write it as in 256MiB`, `2: recording: unknown key "where": use one of dir, keep, max_total`}},
+		"recorded how":   {"nodes:\n- name: a\n  console:\n    rfb: h:1\n    recording: always\n", []string{`5: node a: console.recording: "always" is none of off, ring`}},
+		"recorded list":  {"nodes:\n- name: a\n  console: {rfb: \"h:1\", recording: [full]}\n", []string{"3: node.console.recording is to be a text"}},
+		"no mode":        {"nodes:\n- name: a\n  console: {rfb: \"h:1\", recording: {minutes: 3}}\n", []string{"3: node.console.recording: mode is missing"}},
+		"minutes":        {"nodes:\n- name: a\n  console: {rfb: \"h:1\", recording: {mode: ring, minutes: 0, max_size: 1MiB}}\n", []string{`3: node.console.recording.minutes: "0" is not a number of minutes from 1 to 1440`, `3: node.console.recording.max_size: "1MiB" is too little: 16MiB`}},
+		"full minutes":   {"nodes:\n- name: a\n  console: {rfb: \"h:1\", recording: {mode: full, minutes: 3}}\n", []string{"3: node a: console.recording: minutes are for the mode ring"}},
+		"off and sized":  {"nodes:\n- name: a\n  console: {rfb: \"h:1\", recording: {mode: off, max_size: 99MiB}}\n", []string{"3: node a: console.recording: nothing is recorded"}},
 		"password":       {"nodes:\n- name: a\n  bmc: {address: h, password: hunter2}\n  console: {command: [xterm]}\n", []string{`3: node.bmc: unknown key "password": use one of address, username, password_file`}},
 	} {
 		t.Run(name, func(t *testing.T) {

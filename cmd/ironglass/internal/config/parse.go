@@ -59,6 +59,7 @@ func (d *document) config(top *yaml.Node, c *Config) {
 		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
+		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},
 		{name: "state_dir", read: func(path string, n *yaml.Node) { d.text(path, n, &c.StateDir) }},
 		{name: "nodes", read: func(_ string, n *yaml.Node) { nodes = n }},
 	})
@@ -106,6 +107,9 @@ func (d *document) stateDir(top *yaml.Node, c *Config) {
 	dir, err := filepath.Abs(c.StateDir)
 	d.check("state_dir", top, err)
 	c.StateDir = dir
+	if c.Recording.Dir == "" {
+		c.Recording.Dir = filepath.Join(c.StateDir, "recordings")
+	}
 }
 
 func (d *document) origins(path string, n *yaml.Node, c *Config) {
@@ -349,6 +353,10 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 					}
 				}},
 				{name: "keys", read: func(path string, n *yaml.Node) { d.keys(path, n, &con.Keys, lines) }},
+				{name: "recording", read: func(path string, n *yaml.Node) {
+					lines["console.recording"] = n.Line
+					d.consoleRecording(path, n, &con.Recording)
+				}},
 				{name: "recipe", later: later},
 				{name: "image", later: later},
 			})

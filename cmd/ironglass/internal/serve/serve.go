@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/ironglass/ironglass/launcher/inventory"
 	"github.com/ironglass/ironglass/launcher/process"
 	"github.com/ironglass/ironglass/proxy"
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/web"
 )
@@ -102,6 +104,7 @@ type service struct {
 	listener net.Listener
 	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
 	launcher *process.Launcher
+	store    *recording.Store // nil where nothing is recorded and never was
 	proxy    *proxy.Service
 	http     *http.Server
 	served   <-chan error // set when the HTTP server still runs
@@ -155,6 +158,9 @@ func (s *service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openRecordings(nodes); err != nil {
+		return err
+	}
 	s.proxy, err = proxy.New(proxy.Config{
 		Nodes:      nodes,
 		PublicURL:  s.cfg.PublicURL,
@@ -165,6 +171,7 @@ func (s *service) open(ctx context.Context) error {
 		Page:       page,
 		PagePolicy: web.ContentSecurityPolicy,
 		Tokens:     tokens,
+		Recordings: s.store,
 		Log:        s.Log,
 	})
 	if err != nil {
@@ -228,6 +235,10 @@ func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
 			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height, Version: string(version),
 			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
 			Keys: proxy.Pace(n.Console.Keys), Layout: n.Console.Layout,
+			Recording: recording.Settings{
+				Mode: recording.Mode(n.Console.Recording.Mode),
+				Last: n.Console.Recording.Last, MaxSize: n.Console.Recording.MaxSize,
+			},
 		}
 		if n.Console.RFB != "" {
 			b, err := proxy.NewNative(nativeConfig(n.Console))
@@ -255,6 +266,18 @@ func nativeConfig(c inventory.Console) proxy.NativeConfig {
 		cfg.TLS = &proxy.NativeTLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Fingerprint: t.Fingerprint}
 	}
 	return cfg
+}
+
+// openRecordings opens the recordings where some node has any, or had: those
+// of a node that is not recorded any more can still be looked at.
+func (s *service) openRecordings(nodes []proxy.Node) error {
+	cfg := s.cfg.Recording
+	_, err := os.Stat(cfg.Dir)
+	if err != nil && !slices.ContainsFunc(nodes, func(n proxy.Node) bool { return n.Recording.On() }) {
+		return nil
+	}
+	s.store, err = recording.Open(recording.Config{Dir: cfg.Dir, Keep: cfg.Keep, MaxTotal: cfg.MaxTotal, Log: s.Log})
+	return err
 }
 
 // url is where a person on this machine finds the service.
@@ -304,9 +327,11 @@ func (s *service) end() error {
 		}
 	}()
 	var errs *multierror.Error
+	drained := true
 	if s.proxy != nil {
 		if err := s.proxy.Close(ctx); err != nil {
 			errs = multierror.Append(errs, err)
+			drained = false // recordings are still being written
 		}
 	}
 	if s.http != nil {
@@ -322,6 +347,11 @@ func (s *service) end() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close()
+	}
+	if s.store != nil && drained {
+		if err := s.store.Close(); err != nil {
+			errs = multierror.Append(errs, err)
+		}
 	}
 	if s.launcher != nil {
 		if err := s.launcher.Close(); err != nil {
