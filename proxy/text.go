@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -323,9 +325,16 @@ func (t *textTyper) restore() error {
 	return t.on.tap(typing.Chord{typing.CapsLock})
 }
 
-// typistOf is the public id of the session that the request acts for, "" for
-// none.
-func typistOf(*http.Request) string { return "" }
+// typistOf is what others call the session that the request acts for, "" where
+// it names none: the beginning of its secret's hash.
+func typistOf(r *http.Request) string {
+	secret := r.Header.Get("Ironglass-Session")
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:12]
+}
 
 // character is one that cannot be typed, in an answer.
 type character struct {

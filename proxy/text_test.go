@@ -504,11 +504,18 @@ func TestTypingOverHTTP(t *testing.T) {
 	if r := s.request("GET", text, ``, bearer(view)); r.StatusCode != http.StatusOK {
 		t.Errorf("who may look may not know what is typed: %s", r.Status)
 	}
-	if r := s.request("POST", text, `{"text":"Aa"}`, bearer(operate)); r.StatusCode != http.StatusAccepted {
+	header := bearer(operate)
+	header.Set("Ironglass-Session", "c2VjcmV0IG9mIGEgcGFnZQ")
+	if r := s.request("POST", text, `{"text":"Aa"}`, header); r.StatusCode != http.StatusAccepted {
 		t.Errorf("who may operate may not type: %s %s", r.Status, r.Text)
 	}
 	if n := len(m.Events(patience(t), 6)); n != 6 {
 		t.Errorf("%d events came", n)
+	}
+	var state typingState
+	s.call("GET", text, "", 200, &state)
+	if want := "Qiz1y-Y8TEwt"; state.By != want {
+		t.Errorf("typed by %q, want %q", state.By, want)
 	}
 	if r := s.request("POST", keys, `{"keys":["F1"]}`, bearer(operate)); r.StatusCode != http.StatusNoContent {
 		t.Errorf("who may operate may not type keys: %s %s", r.Status, r.Text)
