@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -254,6 +255,60 @@ func TestTextByScancodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.await(t, text+"Y\n"+text+"Y\n")
+}
+
+// TestTextToNative: VNC servers that nobody here wrote get it too, those that
+// know no scancodes by symbols.
+func TestTextToNative(t *testing.T) {
+	need(t, "xterm", "xdotool")
+	for name, c := range map[string]struct {
+		start  func(t *testing.T, port string) display
+		lights bool // it tells of Caps Lock
+	}{
+		"Xtigervnc": {func(t *testing.T, port string) display {
+			return startXServer(t, "Xtigervnc", "-rfbport", port, "-SecurityTypes", "None", "-localhost",
+				"-geometry", "640x480", "-depth", "24", "-AlwaysShared", "-nolisten", "tcp")
+		}, true},
+		"x11vnc": {func(t *testing.T, port string) display {
+			d := startX(t, "640x480", "")
+			need(t, "x11vnc")
+			startProgram(t, d.environment(), "x11vnc", "-display", d.name, "-rfbport", port, "-localhost",
+				"-forever", "-shared", "-nopw", "-noxdamage").
+				killed(t)
+			return d
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leavesNothing(t)
+			address := freeAddress(t)
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := c.start(t, port)
+			n := &node{name: "native", rfb: address, layout: "de"}
+			s := startService(t, n)
+			w := newWriter(t)
+			command := w.command("true")
+			startProgram(t, append(d.environment(), "LC_ALL=C.UTF-8"), command[0], command[1:]...)
+			// Without a window manager the keyboard is where the pointer is.
+			if out, err := d.command(t, "xdotool", "mousemove", "100", "100").CombinedOutput(); err != nil {
+				t.Fatalf("xdotool: %v: %s", err, out)
+			}
+			w.ready(t, func() error { return s.keys(t, n, "Return") })
+			const text = "Zwölf Boxkämpfer: €@µ {[]}\\~|<> ^`° ê É\n"
+			s.typeText(t, n, text)
+			w.await(t, text)
+			if !c.lights {
+				return
+			}
+			if err := s.keys(t, n, "Caps_Lock"); err != nil {
+				t.Fatal(err)
+			}
+			s.typeText(t, n, text)
+			w.await(t, text+text)
+		})
+	}
 }
 
 // scancodes is a boot sector that sends what the keyboard says to the serial
