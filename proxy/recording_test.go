@@ -95,12 +95,12 @@ func lastPicture(t *testing.T, data []byte) *pixel.Frame {
 	srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
 	defer srv.Close()
 	for ctx := patience(t); ; {
-		f, err := srv.Snapshot(ctx)
-		if err != nil {
+		if _, err := srv.Snapshot(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if p.State().Finished {
-			if f, err = srv.Snapshot(ctx); err != nil {
+			f, err := srv.Snapshot(ctx)
+			if err != nil {
 				t.Fatal(err)
 			}
 			return f

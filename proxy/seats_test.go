@@ -1,7 +1,11 @@
 package proxy_test
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -268,6 +272,52 @@ func TestSeatForTyping(t *testing.T) {
 		wantCode(t, c.MayType(true, ""), "") // holds up no script
 		wantCode(t, c.MayType(true, ""), "") // which is not use of the seat
 	})
+}
+
+// What is typed through the API goes by the seat: it ends when another takes
+// it, and is noted in the audit log without what it was.
+func TestTypingFollowsTheSeat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	people(t, func(cfg *proxy.Config, n *proxy.Node) {
+		exclusive(cfg, n)
+		n.Keys.Rate = 10
+		cfg.AuditFile = path
+	}, func(t *testing.T, b *bubble) {
+		b.node.source.Desktop(func(d *rfb.Desktop) { d.SetLEDState(0) })
+		ann := b.come("Ann", operates)
+		boss := b.come("Boss", token.Claims{Mode: token.Operate, Name: "Boss", Admin: true})
+		for path, body := range map[string]string{"/text": `{"text":"xyz"}`, "/keys": `{"keys":["F2"]}`} {
+			_, code := b.asks(boss.token, boss.secret, "POST", path, body)
+			wantCode(t, code, "seat-taken")
+		}
+		if status, text := b.do(ann.token, ann.secret, "POST", "/keys", `{"keys":["F2"]}`); status != http.StatusNoContent {
+			t.Fatalf("keys of who has the seat: %d %s", status, text)
+		}
+		b.came()
+		secret := strings.Repeat("x", 50)
+		if status, text := b.do(ann.token, ann.secret, "POST", "/text", `{"text":"`+secret+`"}`); status != http.StatusAccepted {
+			t.Fatalf("a text of who has the seat: %d %s", status, text)
+		}
+		after(2 * time.Second)
+		wantCode(t, boss.seat("take", nil), "")
+		after(2 * time.Second)
+		typed := len(b.came()) / 2
+		if typed == 0 || typed > 25 {
+			t.Errorf("%d characters were typed", typed)
+		}
+		after(10 * time.Second)
+		if more := b.came(); len(more) > 0 {
+			t.Errorf("after the seat was taken came %v", more)
+		}
+		_, text := b.do(ann.token, ann.secret, "GET", "/text", "")
+		if want := fmt.Sprintf("typed %d of 50 characters; Boss operates this console", typed); !strings.Contains(string(text), want) {
+			t.Errorf("the text ended as %s, not as %q", text, want)
+		}
+	})
+	all, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(all, []byte(`"action":"keys"`)) || !bytes.Contains(all, []byte(`"characters":50`)) || bytes.Contains(all, []byte("xxx")) {
+		t.Errorf("the audit log is %s (%v)", all, err)
+	}
 }
 
 // Of two websockets of one session the newer goes on in the other's place.
