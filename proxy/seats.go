@@ -67,6 +67,16 @@ func (s *seats) present(id string) *session {
 // anybody reports whether somebody is connected.
 func (s *seats) anybody() bool { return slices.ContainsFunc(s.all, (*session).there) }
 
+// away is how many are not connected.
+func (s *seats) away() (n int) {
+	for _, x := range s.all {
+		if !x.there() {
+			n++
+		}
+	}
+	return n
+}
+
 // operates reports whether what x sends goes to the node.
 func (s *seats) operates(x *session) bool {
 	return x.mode == token.Operate && (!s.exclusive || s.operator == x)

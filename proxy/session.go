@@ -30,6 +30,9 @@ const (
 	// awayTime is how long a session whose connection broke off keeps its
 	// place, its seat included: as long as a page takes to connect again.
 	awayTime = 10 * time.Second
+	// maxAway is how many such sessions a console remembers beside the
+	// operator's.
+	maxAway = 64
 )
 
 // errReplaced ends a connection whose session was opened again.
@@ -201,8 +204,8 @@ func (c *Console) leave(h *hub, x *session, l *line, parted bool) {
 		return
 	}
 	x.line, x.left = nil, now
-	if parted {
-		h.people.gone(x, now)
+	if p := &h.people; parted || x != p.operator && p.away() > maxAway {
+		p.gone(x, now)
 	}
 	c.settle(h, now, byItself) // gives up c.mu
 }
