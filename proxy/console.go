@@ -103,7 +103,7 @@ type Console struct {
 	audit func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
 
 	awaiting  atomic.Int64   // calls of Screenshot
-	activeAt  atomic.Int64   // when somebody last used it, in Unix nanoseconds
+	used      moment         // when somebody last used it
 	alert     atomic.Bool    // any use is to ring the clock
 	version   atomic.Uint64  // changes with what is seen of the console
 	work      sync.WaitGroup // stops under way
@@ -130,6 +130,7 @@ func newConsole(n Node, s *Service) *Console {
 		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
 		changed: make(chan struct{}),
 	}
+	c.used.from = c.status.Since
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for
 	return c

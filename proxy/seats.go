@@ -170,7 +170,7 @@ func (s *seats) due(now time.Time) (next time.Time, alert bool) {
 
 // lastUse is when the operator last used its seat.
 func (s *seats) lastUse() time.Time {
-	return later(time.Unix(0, s.operator.used.Load()), s.since)
+	return later(s.operator.used.get(), s.since)
 }
 
 // idle reports whether the operator holds up nobody: it is away, or has not

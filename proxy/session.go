@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -52,7 +51,7 @@ type session struct {
 	line   *line     // nil while it is away
 	left   time.Time // when it went away
 
-	used atomic.Int64 // when it last did something, in Unix nanoseconds
+	used moment // when it last did something
 }
 
 // there reports whether the session is connected.
@@ -162,7 +161,7 @@ func (c *Console) serve(ctx context.Context, conn net.Conn, v rfb.ViewerConfig, 
 
 // acts is told each time that somebody at the console does something.
 func (c *Console) acts(x *session, now time.Time) {
-	x.used.Store(now.UnixNano())
+	x.used.set(now)
 	c.active(now)
 }
 
@@ -181,7 +180,7 @@ func (c *Console) join(who visitor, l *line) (*hub, *session, error) {
 	}
 	x := p.find(who.id)
 	if x == nil {
-		x = &session{id: who.id, since: now}
+		x = &session{id: who.id, since: now, used: moment{from: now}}
 		p.all = append(p.all, x)
 		c.active(now) // it was opened by somebody
 	} else if x.line != nil {
