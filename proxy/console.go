@@ -124,7 +124,7 @@ type Console struct {
 func newConsole(n Node, s *Service) *Console {
 	c := &Console{
 		node: n, linger: s.cfg.Linger, limits: s.cfg.Limits, metrics: s.metrics, revoke: s.cfg.Tokens.Revoke,
-		audit: s.audit, tell: s.fleet.tell,
+		audit: s.audit, tell: s.changes.tell,
 		lease:   n.Lease.or(s.cfg.Lease).withDefaults(),
 		log:     s.cfg.Log.With("node", n.Name),
 		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
@@ -206,6 +206,13 @@ func (c *Console) notifyLocked() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.tell()
+}
+
+// over reports whether there will never be anything to see again.
+func (c *Console) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // open returns the hub that people look at now.
@@ -309,6 +316,7 @@ func (c *Console) close() {
 	c.hub, c.closed = nil, true
 	c.clock.Stop()
 	c.setLocked(Cold, "", time.Time{})
+	c.notifyLocked()
 	c.mu.Unlock()
 	if h != nil {
 		h.end(&parting{headline: "The service is going down.", text: "The page goes on by itself when the service is back."})

@@ -178,16 +178,13 @@ func (c *Console) mayType(by caller, secret string) *problem {
 	return nil
 }
 
-// action is the body of calls that do one of several things.
-type action struct {
-	Action  string `json:"action"`
-	Session string `json:"session"`
-}
-
 // postSeat is POST /v1/nodes/{id}/console/seat: asking for the seat, deciding
 // about it and giving it up.
 func (s *Service) postSeat(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
-	var body action
+	var body struct {
+		Action  string `json:"action"`
+		Session string `json:"session"`
+	}
 	p := readJSON(w, r, s.cfg.Limits.BodyBytes, &body)
 	var id string
 	if p == nil {

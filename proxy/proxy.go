@@ -156,7 +156,7 @@ type Service struct {
 	metrics  *metrics
 	sessions sessions // viewers
 	streams  sessions // subscribers to events
-	fleet    fleet
+	changes  changes
 	auditor  *auditor // nil without AuditFile
 	page     *page
 	origins  map[string]struct{}
@@ -192,7 +192,7 @@ func New(cfg Config) (*Service, error) {
 	add(err)
 	s.sessions.init("viewers", cfg.Limits)
 	s.streams.init("subscribers", cfg.Limits)
-	s.fleet.init()
+	s.changes.init()
 	s.metrics = newMetrics(s)
 	for _, n := range cfg.Nodes {
 		add(s.addNode(n))
