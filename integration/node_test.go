@@ -17,6 +17,7 @@ type node struct {
 	geometry string
 	command  []string
 	rfb      string // a VNC server of its own, instead of command
+	options  string // further keys of its console in the configuration, as in ", seats: exclusive"
 	log      string // the file that the node's program writes to
 }
 

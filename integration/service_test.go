@@ -114,7 +114,7 @@ func (s *service) configure(t testing.TB, listen string) {
 		if n.geometry != "" {
 			fmt.Fprintf(&b, ", geometry: %s", n.geometry)
 		}
-		b.WriteString("}\n")
+		b.WriteString(n.options + "}\n")
 	}
 	if err := os.WriteFile(s.config(), []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
