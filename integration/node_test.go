@@ -17,10 +17,9 @@ type node struct {
 	geometry string
 	command  []string
 	rfb      string // a VNC server of its own, instead of command, in YAML
-	layout   string // of the machine's keyboard
+	options  string // further keys of its console in the configuration, as in ", seats: exclusive"
 	log      string // the file that the node's program writes to
 
-	recording string // what the configuration says of it, as YAML
 }
 
 // pictureNode is a node that shows xclient's picture.

@@ -181,7 +181,7 @@ func (p *tab) dragTo(t testing.TB, seconds float64) {
 // it, whose exact picture they show.
 func TestReplayPage(t *testing.T) {
 	n := pictureNode(t, "filmed", "640x480")
-	n.recording = "full"
+	n.options = ", recording: full"
 	s := startService(t, n)
 	console := newTab(t)
 	console.openConsole(t, s, n.name)
@@ -355,7 +355,7 @@ func TestRecordingSurvivesKill(t *testing.T) {
 	for _, mode := range []string{"full", "{mode: ring, minutes: 5}"} {
 		t.Run(strings.Trim(mode, "{}"), func(t *testing.T) {
 			n := pictureNode(t, "killed", "640x480")
-			n.recording = mode
+			n.options = ", recording: " + mode
 			s := startService(t, n)
 			p := newTab(t)
 			p.openConsole(t, s, n.name)

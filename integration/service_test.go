@@ -103,10 +103,7 @@ func (s *service) configure(t testing.TB, listen string) {
 	for _, n := range s.nodes {
 		if n.rfb != "" {
 			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %s", n.name, n.rfb)
-			if n.layout != "" {
-				fmt.Fprintf(&b, ", layout: %s", n.layout)
-			}
-			b.WriteString("}\n")
+			b.WriteString(n.options + "}\n")
 			continue
 		}
 		// JSON is YAML.
@@ -118,13 +115,7 @@ func (s *service) configure(t testing.TB, listen string) {
 		if n.geometry != "" {
 			fmt.Fprintf(&b, ", geometry: %s", n.geometry)
 		}
-		if n.layout != "" {
-			fmt.Fprintf(&b, ", layout: %s", n.layout)
-		}
-		if n.recording != "" {
-			fmt.Fprintf(&b, ", recording: %s", n.recording)
-		}
-		b.WriteString("}\n")
+		b.WriteString(n.options + "}\n")
 	}
 	if err := os.WriteFile(s.config(), []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)

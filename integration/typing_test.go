@@ -207,7 +207,7 @@ func TestTextToPrograms(t *testing.T) {
 	} {
 		t.Run(c.server+" typed as "+c.node, func(t *testing.T) {
 			w := newWriter(t)
-			n := &node{name: "terminal", geometry: "640x480", layout: c.node, command: w.command("setxkbmap " + c.server)}
+			n := &node{name: "terminal", geometry: "640x480", options: ", layout: " + c.node, command: w.command("setxkbmap " + c.server)}
 			s := startService(t, n)
 			w.ready(t, func() error { return s.keys(t, n, "Return") })
 			s.typeText(t, n, c.text)
@@ -235,7 +235,7 @@ func TestTextByScancodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = display.Close() })
-	n := &node{name: "machine", rfb: serveSource(t, display), layout: "de"}
+	n := &node{name: "machine", rfb: serveSource(t, display), options: ", layout: de"}
 	s := startService(t, n)
 	w := newWriter(t)
 	command := w.command("true")
@@ -286,7 +286,7 @@ func TestTextToNative(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := c.start(t, port)
-			n := &node{name: "native", rfb: address, layout: "de"}
+			n := &node{name: "native", rfb: address, options: ", layout: de"}
 			s := startService(t, n)
 			w := newWriter(t)
 			command := w.command("true")
@@ -340,7 +340,7 @@ func TestTextToQEMU(t *testing.T) {
 	qemu := startProgram(t, nil, "qemu-system-x86_64", "-nodefaults", "-accel", "tcg", "-m", "16", "-display", "none", "-vga", "std",
 		"-vnc", "unix:"+vnc, "-drive", "if=floppy,format=raw,file="+image, "-boot", "a", "-serial", "file:"+serial)
 	dialProgram(t, qemu, vnc).Close() // it can be reached
-	n := &node{name: "machine", rfb: "unix:" + vnc, layout: "de"}
+	n := &node{name: "machine", rfb: "unix:" + vnc, options: ", layout: de"}
 	s := startService(t, n)
 	said := func() []byte {
 		data, err := os.ReadFile(serial)

@@ -108,7 +108,7 @@ type Console struct {
 	recorder recorder
 
 	awaiting  atomic.Int64   // calls that need it running: of Screenshot and hold
-	activeAt  atomic.Int64   // when somebody last used it, in Unix nanoseconds
+	used      moment         // when somebody last used it
 	alert     atomic.Bool    // any use is to ring the clock
 	version   atomic.Uint64  // changes with what is seen of the console
 	work      sync.WaitGroup // stops under way
@@ -129,7 +129,7 @@ type Console struct {
 func newConsole(n Node, s *Service) *Console {
 	c := &Console{
 		node: n, linger: s.cfg.Linger, limits: s.cfg.Limits, metrics: s.metrics, revoke: s.cfg.Tokens.Revoke,
-		audit: s.audit, tell: s.fleet.tell,
+		audit: s.audit, tell: s.changes.tell,
 		lease:    n.Lease.or(s.cfg.Lease).withDefaults(),
 		log:      s.cfg.Log.With("node", n.Name),
 		status:   Status{State: Cold, Since: time.Now(), Enabled: true},
@@ -137,6 +137,7 @@ func newConsole(n Node, s *Service) *Console {
 		typist:   newTypist(s.life),
 		recorder: s.recorderFor(n),
 	}
+	c.used.from = c.status.Since
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for
 	return c
@@ -213,6 +214,13 @@ func (c *Console) notifyLocked() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.tell()
+}
+
+// over reports whether there will never be anything to see again.
+func (c *Console) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // open returns the hub that people look at now.
@@ -334,6 +342,7 @@ func (c *Console) close() {
 	c.hub, c.closed = nil, true
 	c.clock.Stop()
 	c.setLocked(Cold, "", time.Time{})
+	c.notifyLocked()
 	c.mu.Unlock()
 	if h != nil {
 		h.end(&parting{headline: "The service is going down.", text: "The page goes on by itself when the service is back."})

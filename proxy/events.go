@@ -21,27 +21,27 @@ const (
 	eventComment = 15 * time.Second
 )
 
-// fleet wakes those who watch all consoles.
-type fleet struct {
+// changes wakes those who watch all consoles.
+type changes struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when a console changes
 }
 
-func (f *fleet) init() { f.changed = make(chan struct{}) }
+func (n *changes) init() { n.changed = make(chan struct{}) }
 
 // tell is told that one of the consoles has changed.
-func (f *fleet) tell() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.changed)
-	f.changed = make(chan struct{})
+func (n *changes) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.changed)
+	n.changed = make(chan struct{})
 }
 
 // watch returns a channel that is closed with the next change.
-func (f *fleet) watch() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.changed
+func (n *changes) watch() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed
 }
 
 // stream sends events to one subscriber (server-sent events, HTML Living
@@ -150,11 +150,11 @@ func (st *stream) await(changed <-chan struct{}) error {
 	}
 }
 
-// errOver ends a stream whose subscriber's token was revoked.
-var errOver = errors.New("the token was revoked")
+// errOver ends a stream in which nothing more can come.
+var errOver = errors.New("the token was revoked, or the console closed")
 
 // consoleEvents is GET /v1/nodes/{id}/console/events: a snapshot at once and
-// with each change, until the console is disabled.
+// with each change, until the token is revoked or the console is no more.
 func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	you, p := sessionOf(r)
 	var st *stream
@@ -177,7 +177,7 @@ func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Conso
 	}
 	for {
 		_, changed := c.watch()
-		over := !by.admin && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
+		over := c.over() || !by.admin && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
 		err := tell()
 		if over && err == nil {
 			err = errOver
@@ -199,7 +199,7 @@ func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
 	defer st.close()
 	f := follower{st: st, seed: maphash.MakeSeed()}
 	for {
-		changed := s.fleet.watch()
+		changed := s.changes.watch()
 		if f.tell(s.Consoles()) != nil || st.await(changed) != nil {
 			return
 		}

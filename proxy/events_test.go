@@ -117,6 +117,25 @@ func TestFleetEvents(t *testing.T) {
 	})
 }
 
+// Who only has the events open is told of the end as others are.
+func TestEventsWithoutViewers(t *testing.T) {
+	people(t, nil, func(t *testing.T, b *bubble) {
+		l := b.listen(b.token(views, time.Hour), "", "/console/events")
+		after(2 * time.Hour) // a token opens; it ends nothing
+		if l.over() {
+			t.Fatal("the events ended with the token's time")
+		}
+		l.take()
+		if err := b.svc.Console("n").Disable("off"); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if list := l.take(); !l.over() || len(list) != 1 || list[0].Enabled {
+			t.Errorf("over is %v after %+v", l.over(), list)
+		}
+	})
+}
+
 // subscribe opens a stream of events and reads nothing of it.
 func (b *bubble) subscribe(credential string) net.Conn {
 	b.t.Helper()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,10 +107,23 @@ func inWords(d time.Duration) string {
 	return fmt.Sprintf("%d %s", n, name)
 }
 
+// moment is a time that may be set and read by anybody at once. It is counted
+// from a time that does not change, so that nothing depends on a clock that is
+// being set right.
+type moment struct {
+	from  time.Time
+	after atomic.Int64 // from, in nanoseconds
+}
+
+func (m *moment) set(t time.Time) { m.after.Store(int64(t.Sub(m.from))) }
+
+// get is what was set last, from where nothing was.
+func (m *moment) get() time.Time { return m.from.Add(time.Duration(m.after.Load())) }
+
 // active is told each time that somebody uses the console. It is called with
 // locks of the RFB server held.
 func (c *Console) active(now time.Time) {
-	c.activeAt.Store(now.UnixNano())
+	c.used.set(now)
 	if c.alert.Load() {
 		c.clock.Reset(0)
 	}

@@ -45,7 +45,7 @@ func (c *Console) settle(h *hub, now time.Time, from cause) {
 	p := &h.people
 	// Use that comes from here on either is seen below or rings the clock.
 	c.alert.Store(true)
-	used := time.Unix(0, c.activeAt.Load())
+	used := c.used.get()
 	next, alert := p.seats.due(now)
 	over := ""
 	if p.anybody() {
@@ -69,6 +69,9 @@ func (c *Console) settle(h *hub, now time.Time, from cause) {
 		c.clock.Reset(next.Sub(now))
 	}
 	c.alert.Store(alert && over == "")
+	if alert && !c.used.get().Equal(used) {
+		c.clock.Reset(0) // it was used before the clock was set
+	}
 	c.notifyLocked()
 	c.mu.Unlock()
 
@@ -90,8 +93,12 @@ func (n seatNews) attrs() []slog.Attr {
 }
 
 // enforce has the RFB server drop what people send that do not operate. Who
-// may no more is stopped before another may.
+// may no more is stopped before another may. Where seats are shared a
+// viewer's mode says all, which does not change.
 func (c *Console) enforce(h *hub) {
+	if c.node.Seats != SeatsExclusive {
+		return
+	}
 	c.enforcing.Lock()
 	defer c.enforcing.Unlock()
 	c.mu.Lock()
@@ -165,7 +172,7 @@ func (c *Console) mayType(by caller, secret string) *problem {
 		}
 	}
 	if me != nil {
-		me.used.Store(now.UnixNano())
+		me.used.set(now)
 	}
 	c.active(now)
 	return nil
@@ -214,7 +221,7 @@ func (s *Service) postLease(w http.ResponseWriter, r *http.Request, c *Console, 
 			if !people.anybody() {
 				return newProblem(http.StatusConflict, "lease-none", "Nobody has this console open, so it has no lease to extend.")
 			}
-			c.activeAt.Store(now.UnixNano())
+			c.used.set(now)
 			return nil
 		})
 	}

@@ -185,7 +185,7 @@ type Service struct {
 	metrics  *metrics
 	sessions sessions // viewers
 	streams  sessions // subscribers to events
-	fleet    fleet
+	changes  changes
 	auditor  *auditor // nil without AuditFile
 	recorded *recordingMetrics
 	replays  replays
@@ -226,7 +226,7 @@ func New(cfg Config) (*Service, error) {
 	add(err)
 	s.sessions.init("viewers", cfg.Limits)
 	s.streams.init("subscribers", cfg.Limits)
-	s.fleet.init()
+	s.changes.init()
 	s.replays.init(cfg.Limits)
 	s.metrics = newMetrics(s)
 	s.recorded = newRecordingMetrics(s)

@@ -67,6 +67,16 @@ func (s *seats) present(id string) *session {
 // anybody reports whether somebody is connected.
 func (s *seats) anybody() bool { return slices.ContainsFunc(s.all, (*session).there) }
 
+// away is how many are not connected.
+func (s *seats) away() (n int) {
+	for _, x := range s.all {
+		if !x.there() {
+			n++
+		}
+	}
+	return n
+}
+
 // operates reports whether what x sends goes to the node.
 func (s *seats) operates(x *session) bool {
 	return x.mode == token.Operate && (!s.exclusive || s.operator == x)
@@ -160,7 +170,7 @@ func (s *seats) due(now time.Time) (next time.Time, alert bool) {
 
 // lastUse is when the operator last used its seat.
 func (s *seats) lastUse() time.Time {
-	return later(time.Unix(0, s.operator.used.Load()), s.since)
+	return later(s.operator.used.get(), s.since)
 }
 
 // idle reports whether the operator holds up nobody: it is away, or has not

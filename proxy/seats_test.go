@@ -357,6 +357,37 @@ func TestReplacedSession(t *testing.T) {
 	})
 }
 
+// Of a crowd that breaks off some are remembered, and the operator always.
+func TestManyAway(t *testing.T) {
+	people(t, exclusive, func(t *testing.T, b *bubble) {
+		var all []*person
+		for i := range 70 {
+			all = append(all, b.come(fmt.Sprintf("P%02d", i), operates))
+		}
+		came := time.Now()
+		for i := range all {
+			all[(i+1)%len(all)].breakOff() // the operator is the last
+		}
+		after(5 * time.Second)
+		for _, p := range []*person{all[0], all[1], all[69]} {
+			p.open("again")
+		}
+		list := all[0].snapshot().Seats.Sessions
+		if len(list) != 3 || list[0].ID != all[0].id || list[1].ID != all[1].id || list[2].ID != all[69].id {
+			t.Fatalf("there are %+v", list)
+		}
+		for i, known := range []bool{true, true, false} {
+			if list[i].Since.Before(came) != known {
+				t.Errorf("number %d is here since %v, at %v all left", i, list[i].Since, came)
+			}
+		}
+		b.wantOperator("again")
+		if s := all[0].snapshot(); s.Seats.Operator != all[0].id {
+			t.Errorf("the seat is %s's", s.Seats.Operator)
+		}
+	})
+}
+
 // A crowd is counted, and the list stays short.
 func TestCrowd(t *testing.T) {
 	people(t, exclusive, func(t *testing.T, b *bubble) {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -30,6 +29,9 @@ const (
 	// awayTime is how long a session whose connection broke off keeps its
 	// place, its seat included: as long as a page takes to connect again.
 	awayTime = 10 * time.Second
+	// maxAway is how many such sessions a console remembers beside the
+	// operator's.
+	maxAway = 64
 )
 
 // errReplaced ends a connection whose session was opened again.
@@ -49,7 +51,7 @@ type session struct {
 	line   *line     // nil while it is away
 	left   time.Time // when it went away
 
-	used atomic.Int64 // when it last did something, in Unix nanoseconds
+	used moment // when it last did something
 }
 
 // there reports whether the session is connected.
@@ -159,7 +161,7 @@ func (c *Console) serve(ctx context.Context, conn net.Conn, v rfb.ViewerConfig, 
 
 // acts is told each time that somebody at the console does something.
 func (c *Console) acts(x *session, now time.Time) {
-	x.used.Store(now.UnixNano())
+	x.used.set(now)
 	c.active(now)
 }
 
@@ -178,7 +180,7 @@ func (c *Console) join(who visitor, l *line) (*hub, *session, error) {
 	}
 	x := p.find(who.id)
 	if x == nil {
-		x = &session{id: who.id, since: now}
+		x = &session{id: who.id, since: now, used: moment{from: now}}
 		p.all = append(p.all, x)
 		c.active(now) // it was opened by somebody
 	} else if x.line != nil {
@@ -201,8 +203,8 @@ func (c *Console) leave(h *hub, x *session, l *line, parted bool) {
 		return
 	}
 	x.line, x.left = nil, now
-	if parted {
-		h.people.gone(x, now)
+	if p := &h.people; parted || x != p.operator && p.away() > maxAway {
+		p.gone(x, now)
 	}
 	c.settle(h, now, byItself) // gives up c.mu
 }

@@ -125,7 +125,7 @@ func (c *Console) shared(remotes bool) shared {
 	v.Width, v.Height = c.hub.size()
 	p := &c.hub.people
 	if p.anybody() {
-		idle, most := p.lease.ends(time.Unix(0, c.activeAt.Load()))
+		idle, most := p.lease.ends(c.used.get())
 		v.Lease.ExpiresAt, v.Lease.EndsAt = orNull(idle), orNull(most)
 	}
 	p.seats.view(&v.Seats, remotes)

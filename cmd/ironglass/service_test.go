@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -296,6 +297,11 @@ func TestServiceAndItsCommands(t *testing.T) {
 		t.Errorf("the nodes are\n%s", out)
 	}
 
+	given := strings.TrimSpace(f.ask(s, "token", "terminal", "-name", "Ann", "-admin"))
+	if says, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(given, "v4.public.")); err != nil ||
+		!bytes.Contains(says, []byte(`"name":"Ann"`)) || !bytes.Contains(says, []byte(`"admin":true`)) {
+		t.Errorf("the token says %q, %v", says, err)
+	}
 	secret := strings.TrimSpace(f.ask(s, "token", "terminal", "-mode", "view", "-ttl", "5m"))
 	if !regexp.MustCompile(`^v4\.public\.[A-Za-z0-9_-]+$`).MatchString(secret) {
 		t.Errorf("the token is %q", secret)

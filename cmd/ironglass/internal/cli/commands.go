@@ -63,13 +63,20 @@ type ticket struct {
 	URL   string `json:"url"`
 }
 
+// order is what a token is to say.
+type order struct {
+	mode, name string
+	ttl        time.Duration // 0 is the service's own
+	admin      bool
+}
+
 // issue asks for a token.
-func (c *client) issue(node, mode string, ttl time.Duration) (ticket, error) {
+func (c *client) issue(node string, o order) (ticket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	body := map[string]string{"mode": mode}
-	if ttl > 0 {
-		body["ttl"] = ttl.String()
+	body := map[string]any{"mode": o.mode, "name": o.name, "admin": o.admin}
+	if o.ttl > 0 {
+		body["ttl"] = o.ttl.String()
 	}
 	answer, err := c.ask(ctx, http.MethodPost, consolePath(node, "tokens"), nil, body, http.StatusCreated)
 	if err != nil {
@@ -83,32 +90,38 @@ func (c *client) issue(node, mode string, ttl time.Duration) (ticket, error) {
 }
 
 // tokenFlags are the flags of the commands that get a token.
-func tokenFlags(f *flag.FlagSet) (remote, *string, *time.Duration) {
-	return remoteFlags(f),
-		f.String("mode", "operate", "what its holder may do: `view or operate`"),
-		f.Duration("ttl", 0, "how long a session may be opened with it; default is the service's, 10m")
+func tokenFlags(f *flag.FlagSet) (remote, *order) {
+	o := new(order)
+	f.StringVar(&o.mode, "mode", "operate", "what its holder may do: `view or operate`")
+	f.DurationVar(&o.ttl, "ttl", 0, "how long a session may be opened with it; default is the service's, 10m")
+	f.StringVar(&o.name, "name", "", "`who` it is for, as others at the console see it")
+	f.BoolVar(&o.admin, "admin", false, "its holder may take the console over from others")
+	return remoteFlags(f), o
 }
 
 // ticketFor gets the token that the flags describe.
-func ticketFor(env Env, r remote, node, mode string, ttl time.Duration) (ticket, error) {
-	if mode != "view" && mode != "operate" {
-		return ticket{}, usagef("-mode %q is neither view nor operate", mode)
+func ticketFor(env Env, r remote, node string, o order) (ticket, error) {
+	if o.mode != "view" && o.mode != "operate" {
+		return ticket{}, usagef("-mode %q is neither view nor operate", o.mode)
 	}
-	if ttl < 0 {
-		return ticket{}, usagef("-ttl %v is in the past", ttl)
+	if o.ttl < 0 {
+		return ticket{}, usagef("-ttl %v is in the past", o.ttl)
+	}
+	if o.admin && o.mode != "operate" {
+		return ticket{}, usagef("-admin is for those who operate: leave -mode %s out", o.mode)
 	}
 	c, err := r.client(env)
 	if err != nil {
 		return ticket{}, err
 	}
 	defer c.close()
-	return c.issue(node, mode, ttl)
+	return c.issue(node, o)
 }
 
 func tokenCommand(f *flag.FlagSet) func(Env, []string) error {
-	r, mode, ttl := tokenFlags(f)
+	r, o := tokenFlags(f)
 	return func(env Env, operands []string) error {
-		t, err := ticketFor(env, r, operands[0], *mode, *ttl)
+		t, err := ticketFor(env, r, operands[0], *o)
 		if err == nil {
 			_, err = fmt.Fprintln(env.Stdout, oneLine(t.Token))
 		}
@@ -117,10 +130,10 @@ func tokenCommand(f *flag.FlagSet) func(Env, []string) error {
 }
 
 func openCommand(f *flag.FlagSet) func(Env, []string) error {
-	r, mode, ttl := tokenFlags(f)
+	r, o := tokenFlags(f)
 	browser := f.Bool("browser", false, "open it in a browser as well (xdg-open)")
 	return func(env Env, operands []string) error {
-		t, err := ticketFor(env, r, operands[0], *mode, *ttl)
+		t, err := ticketFor(env, r, operands[0], *o)
 		if err != nil {
 			return err
 		}
