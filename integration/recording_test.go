@@ -416,3 +416,47 @@ func replayed(t *testing.T, file string, want picture) {
 		return differs(pictureOf(f), want)
 	})
 }
+
+// TestRecordingsAskForCredential: the list of recordings needs the API's
+// credential, which the page asks for and keeps to its tab.
+func TestRecordingsAskForCredential(t *testing.T) {
+	const credential = "0123456789abcdef0123456789abcdef"
+	n := pictureNode(t, "guarded", "320x200")
+	s := newService(t, n)
+	file := filepath.Join(s.dir, "credential")
+	text, err := os.ReadFile(s.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, fmt.Sprintf("api: {token_file: %s}\n", file)...)
+	for name, content := range map[string][]byte{file: []byte(credential), s.config(): text} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.start(t)
+	p := newTab(t)
+	p.goTo(t, s.url+"/replay.html?node="+n.name)
+	visible := func(what, selector string) {
+		t.Helper()
+		eventually(t, what, func() error {
+			seen, err := evaluate[bool](p, fmt.Sprintf(`document.querySelector(%q).checkVisibility()`, selector))
+			if err == nil && !seen {
+				err = fmt.Errorf("%s is not to be seen", selector)
+			}
+			return err
+		})
+	}
+	visible("the page to ask for the credential", "#sign-in")
+	p.run(t, "a wrong credential", chromedp.SendKeys("#sign-in-token", "fedcba9876543210fedcba9876543210"), chromedp.Click("#sign-in button"))
+	visible("the page to say that it is wrong", "#sign-in-wrong")
+	p.run(t, "the right one", chromedp.SendKeys("#sign-in-token", credential), chromedp.Click("#sign-in button"))
+	visible("the list", "#list-empty")
+	if text, err := evaluate[string](p, `document.body.innerText + location.href`); err != nil || strings.Contains(text, credential) {
+		t.Errorf("the page shows its credential (%v)", err)
+	}
+	p.goTo(t, s.url+"/replay.html?node=nobody")
+	visible("the page to say that there is no such node", "#trouble")
+	p.goTo(t, s.url+"/replay.html")
+	visible("the page to ask which node", "#list-which")
+}

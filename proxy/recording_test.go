@@ -95,14 +95,12 @@ func lastPicture(t *testing.T, data []byte) *pixel.Frame {
 	srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
 	defer srv.Close()
 	for ctx := patience(t); ; {
-		if _, err := srv.Snapshot(ctx); err != nil {
+		finished := p.State().Finished // before the picture is taken
+		f, err := srv.Snapshot(ctx)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if p.State().Finished {
-			f, err := srv.Snapshot(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
+		if finished {
 			return f
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/rfbtest"
+	"github.com/ironglass/ironglass/rfb/rfbtest/golden"
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
@@ -84,4 +85,44 @@ func TestSilentViewer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Pieces of the picture are kept where another viewer may be sent them, and
+// not for a viewer and its recorder, who ask for others.
+func TestKeptForOthersOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		second []wire.Encoding
+		kept   bool
+	}{
+		"the same": {[]wire.Encoding{wire.EncodingTight, wire.PseudoQualityLevel0 + 6}, true},
+		"another":  {[]wire.Encoding{wire.EncodingTight}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := rfbtest.NewSource(640, 480)
+			srv := rfb.NewServer(src, rfb.ServerConfig{})
+			defer srv.Close()
+			src.Show(golden.Desktop(640, 480))
+			var served sync.WaitGroup
+			defer served.Wait()
+			for _, list := range [][]wire.Encoding{{wire.EncodingTight, wire.PseudoQualityLevel0 + 6}, c.second} {
+				ours, theirs := net.Pipe()
+				defer ours.Close()
+				served.Go(func() { _ = srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) })
+				v, err := rfbtest.NewViewer(ours)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := v.Send(wire.SetEncodings{Encodings: list}); err != nil {
+					t.Fatal(err)
+				}
+				if err := v.Await(src.Picture()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			srv.LastFrame() // is answered when what was sent is dealt with
+			if n := srv.Stats().CacheBytes; n > 0 != c.kept {
+				t.Errorf("%d bytes are kept", n)
+			}
+		})
+	}
 }

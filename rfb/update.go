@@ -4,6 +4,7 @@ import (
 	"image"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,10 +157,24 @@ func (j job) run() {
 	}
 }
 
-// prune keeps the memory of the pieces bounded: with one viewer nobody else
-// is there to want them.
+// shares reports whether two viewers are sent the same pieces.
+func (e *engine) shares() bool {
+	var seen [8]encoding.Params
+	n := 0
+	for v := range e.viewers {
+		if n == len(seen) || slices.Contains(seen[:n], v.params) {
+			return true
+		}
+		seen[n] = v.params
+		n++
+	}
+	return false
+}
+
+// prune keeps the memory of the pieces bounded: where no two viewers are sent
+// the same, such as one and its recorder, nobody else is there to want them.
 func (e *engine) prune(jobs []job) {
-	if len(e.viewers) < 2 {
+	if !e.shares() {
 		for _, j := range jobs {
 			if j.cell != nil {
 				e.grid.empty(j.cell)

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// frameInterval is the shortest time between two recorded pictures: a
-	// film of 30 pictures a second is no better evidence and costs thrice.
-	frameInterval = 100 * time.Millisecond
+	// rate is how much of a console is recorded in the long run, in bytes a
+	// second: text that scrolls as fast as it can is far below; a film, of
+	// which each picture is recorded exactly, has fewer pictures then.
+	rate = 2 << 20
 	// retryAfter is the time between a recording that failed and the next.
 	retryAfter = time.Minute
 )
@@ -146,7 +147,7 @@ func (s *Store) done(k key) {
 // removed.
 func (f *file) record(ctx context.Context, srv *rfb.Server) error {
 	cfg := fbs.RecorderConfig{
-		Silent: true, Interval: frameInterval, KeyFrame: f.index,
+		Silent: true, Rate: rate, KeyFrame: f.index,
 		MaxSize: f.set.MaxSize, Label: "recording",
 	}
 	if f.set.Mode == Ring {

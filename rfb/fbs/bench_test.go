@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -77,4 +80,51 @@ func BenchmarkPlay(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(data))/lines, "bytes/line")
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/lines, "ns/line")
+}
+
+// BenchmarkSeek goes back from the end of 40 minutes with 4000 lines to a
+// place in them, with key frames and from the beginning.
+func BenchmarkSeek(b *testing.B) {
+	const minutes, lines = 40, 100
+	dir := b.TempDir()
+	var parts []fbs.Part
+	for i := range minutes {
+		p := fbs.Part{Path: filepath.Join(dir, strconv.Itoa(i)), At: time.Duration(i) * time.Minute}
+		if err := os.WriteFile(p.Path, recordConsole(b, lines), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		parts = append(parts, p)
+	}
+	rec, err := fbs.Open(parts...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rec.Close()
+	var joined bytes.Buffer
+	if _, err := rec.WriteTo(&joined); err != nil {
+		b.Fatal(err)
+	}
+	for name, r := range map[string]fbs.Playable{"key frames": rec, "beginning": fbs.Stream(reopen(joined.Bytes()))} {
+		b.Run(name, func(b *testing.B) {
+			p := fbs.NewPlayer(fbs.PlayerConfig{Recording: r})
+			srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
+			defer srv.Close()
+			p.Pause()
+			i := 0
+			for b.Loop() {
+				i++
+				p.Seek(time.Duration(minutes-2-i%8)*time.Minute + 30*time.Second)
+				// Until the picture is there the player has none to show.
+				for {
+					if err := p.Grab(nil, func(*pixel.Frame) {}); err == nil {
+						break
+					}
+					if _, err := srv.Snapshot(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+		})
+	}
 }

@@ -41,9 +41,11 @@ type RecorderConfig struct {
 	// KeyFrame, if not nil, is told each key frame as soon as what belongs to
 	// it is about to be written. Its error ends the recording.
 	KeyFrame func(KeyFrame) error
-	// Interval is the shortest time between two updates; what first changes
-	// after a pause is recorded at once. 0 is none.
-	Interval time.Duration
+	// Rate is how much is recorded in the long run, in bytes a second; 0 is no
+	// bound. Changes are recorded as they come until a second's worth is used
+	// up, and then as often as there is room for them again, once a second at
+	// least; so a film is recorded with fewer pictures, and text as it is.
+	Rate int64
 	// MaxSize ends the recording before it is longer, in bytes; 0 is never.
 	MaxSize int64
 	// MaxTime ends the recording with the first change after so long, which is
@@ -129,6 +131,23 @@ type recording struct {
 	rec   *Writer   // nil before the first ServerInit
 	began time.Time // when that was
 	keyed time.Time // when the last key frame was
+	spent int64     // bytes that were recorded and that Rate has not made up for since
+	since time.Time // of spent
+}
+
+// mostWait is the longest that Rate lets a change wait.
+const mostWait = time.Second
+
+// wait is how long after now there is room for the next update, n bytes having
+// been recorded at now.
+func (r *recording) wait(n int64, now time.Time) time.Duration {
+	if r.cfg.Rate <= 0 {
+		return 0
+	}
+	allowed := int64(now.Sub(r.since).Seconds() * float64(r.cfg.Rate))
+	r.spent, r.since = max(0, r.spent-allowed)+n, now
+	over := float64(r.spent-r.cfg.Rate) / float64(r.cfg.Rate)
+	return min(max(0, time.Duration(over*float64(time.Second))), mostWait)
 }
 
 // session is one session with the server; errKeyFrame asks for another.
@@ -216,7 +235,7 @@ type tap struct {
 	step  int             // of the handshake, its messages so far
 	init  wire.ServerInit // once the handshake is over
 	begun bool            // the session's first message was recorded
-	next  *time.Timer     // asks for the next update; nil before the first
+	next  *time.Timer     // asks for the next update; nil before there was a wait
 }
 
 // handshakes is how many messages the server's part of the handshake has.
@@ -253,15 +272,15 @@ func (t *tap) rest() {
 	}
 }
 
-// requestLaterLocked asks for the next update when it may come.
-func (t *tap) requestLaterLocked() {
+// requestLaterLocked asks for the next update when there is room for it.
+func (t *tap) requestLaterLocked(wait time.Duration) {
 	switch {
-	case t.r.cfg.Interval <= 0:
+	case wait == 0:
 		t.requestLocked(true)
 	case t.next == nil:
-		t.next = time.AfterFunc(t.r.cfg.Interval, t.request)
+		t.next = time.AfterFunc(wait, t.request)
 	default:
-		t.next.Reset(t.r.cfg.Interval)
+		t.next.Reset(wait)
 	}
 }
 
@@ -298,12 +317,13 @@ func (t *tap) WriteBuffers(bufs net.Buffers) error {
 	if t.step < handshakes {
 		return t.handshakeLocked(slices.Concat(bufs...))
 	}
-	err := t.recordLocked(bufs, time.Now())
+	now, before := time.Now(), t.r.rec.Size()
+	err := t.recordLocked(bufs, now)
 	if err != nil {
 		t.end(err)
 		return err
 	}
-	t.requestLaterLocked()
+	t.requestLaterLocked(t.r.wait(t.r.rec.Size()-before, now))
 	return nil
 }
 

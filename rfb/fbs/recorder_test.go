@@ -64,7 +64,7 @@ func messages(t *testing.T, data []byte) (list []event) {
 						frame = pixel.NewFrame(h.Rect.Dx(), h.Rect.Dy())
 					case wire.PseudoCursor:
 						_, _ = encoding.DecodeCursor(rd, h, rgb)
-					case wire.EncodingTight, wire.EncodingCopyRect:
+					case wire.EncodingTight, wire.EncodingCopyRect, wire.EncodingRaw:
 						if decoders[h.Encoding] == nil {
 							decoders[h.Encoding] = encoding.ByNumber(h.Encoding).NewDecoder()
 						}

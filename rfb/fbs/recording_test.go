@@ -17,7 +17,9 @@ import (
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/fbs"
+	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/rfbtest"
+	"github.com/ironglass/ironglass/rfb/rfbtest/golden"
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
@@ -332,55 +334,106 @@ func TestRecordingCutOff(t *testing.T) {
 	}
 }
 
-// Changes without a pause are recorded as often as was asked, the last of them
-// at the latest when they are over.
-func TestInterval(t *testing.T) {
+// A film is recorded with as many pictures as there is room for, to its last,
+// and small changes all the while.
+func TestRate(t *testing.T) {
+	const rate = 1 << 20
 	synctest.Test(t, func(t *testing.T) {
 		src := rfbtest.NewSource(320, 200)
 		srv := rfb.NewServer(src, rfb.ServerConfig{Linger: -1})
 		defer srv.Close()
-		var out bytes.Buffer
+		var out guarded
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		const interval = 100 * time.Millisecond
-		go func() { done <- fbs.Record(ctx, srv, &out, fbs.RecorderConfig{Interval: interval}) }()
+		go func() { done <- fbs.Record(ctx, srv, &out, fbs.RecorderConfig{Rate: rate}) }()
 		time.Sleep(time.Second)
+		size := func() int {
+			synctest.Wait()
+			return out.length()
+		}
+		small := size()
 		for i := range uint32(300) {
 			src.Fill(image.Rect(0, 0, 50, 50), i*7+1)
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
+		small = size() - small
+		began := time.Now()
+		photo := golden.Photo(320, 200)
+		for i := range uint32(200) { // about 10 MB a second
+			src.Draw(func(f *pixel.Frame) *pixel.Region {
+				for p := range f.Pix { // which is found nowhere in the one before
+					f.Pix[p] = photo.Pix[p] ^ i*0x0b0d11&pixel.Mask
+				}
+				return pixel.RegionOf(f.Rect())
+			})
+			time.Sleep(20 * time.Millisecond)
+		}
+		length := time.Since(began)
+		large := size() - small
 		time.Sleep(time.Second)
-		src.Fill(image.Rect(0, 0, 50, 50), 0xffffff)
-		time.Sleep(time.Second)
+		want := src.Picture()
+		last := size()
+		time.Sleep(time.Minute)
+		if now := size(); now != last {
+			t.Errorf("%d bytes were recorded long after the last change", now-last)
+		}
 		cancel()
 		check(t, <-done)
-		var pictures []time.Duration
-		for _, ev := range messages(t, out.Bytes()) {
-			if ev.area > 0 {
-				pictures = append(pictures, ev.at)
+		if most := int(rate * (length.Seconds() + 1.2)); large > most || large < rate*3 {
+			t.Errorf("%d bytes were recorded in %v", large, length)
+		}
+		updates, pictures := 0, 0
+		for _, n := range byTime(t, out.b.Bytes()) {
+			if n < 10<<10 {
+				updates++
+			} else {
+				pictures++
 			}
 		}
-		for i := 1; i < len(pictures); i++ {
-			if d := pictures[i] - pictures[i-1]; d < interval {
-				t.Errorf("updates at %v and %v", pictures[i-1], pictures[i])
-			}
+		if updates < 295 || pictures < 20 || pictures > 120 || small > rate {
+			t.Errorf("%d small changes of 300 (%d bytes) and %d pictures of 200 were recorded", updates, small, pictures)
 		}
-		if n := len(pictures); n < 30 || n > 35 {
-			t.Errorf("%d updates", n)
-		}
-		if at := pictures[1]; at != time.Second {
-			t.Errorf("the first change was recorded at %v", at)
-		}
-		if at := pictures[len(pictures)-1]; at != 5*time.Second {
-			t.Errorf("the last change was recorded at %v", at)
-		}
-		_, show := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(out.Bytes())), Speed: -1})
+		_, show := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(out.b.Bytes())), Speed: -1})
 		if _, err := show.Snapshot(t.Context()); err != nil { // which begins
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		sees(t, show, src.Picture(), "end")
+		sees(t, show, want, "end")
 	})
+}
+
+// guarded is a recording in memory that may be looked at while it is written.
+type guarded struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (g *guarded) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.b.Write(b)
+}
+
+func (g *guarded) length() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.b.Len()
+}
+
+// byTime is how many bytes were recorded at which time.
+func byTime(t *testing.T, data []byte) map[time.Duration]int {
+	t.Helper()
+	r, err := fbs.NewReader(bytes.NewReader(data))
+	check(t, err)
+	n := make(map[time.Duration]int)
+	for {
+		b, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return n
+		}
+		check(t, err)
+		n[b.Time] += len(b.Data)
+	}
 }
 
 // FuzzOpen: whatever lies in the files, opening them takes no more than they
