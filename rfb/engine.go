@@ -452,13 +452,14 @@ func (e *engine) look(now time.Time) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
 		}
+		rest := &e.pending.damage
 		if search {
-			found = e.findMoves(view, damage, now)
+			var left *pixel.Region
+			if found, left = e.findMoves(view, damage, now); len(found) > 0 {
+				e.pending.damage, rest = *damage, left
+			}
 		}
-		if len(found) > 0 {
-			e.pending.damage = *damage
-		}
-		changed = pixel.Update(e.frame, view, &e.pending.damage)
+		changed = pixel.Update(e.frame, view, rest)
 	})
 	if err != nil || changed == nil {
 		// The pixels cannot be had just now. They stay pending; the source

@@ -46,18 +46,20 @@ func (e *engine) worthSearching(now time.Time) bool {
 }
 
 // findMoves carries out in the frame what has moved in the view without being
-// announced, and returns it. All of it lies inside damage, so that an update
-// of that afterwards sees to whatever is not as if moved.
-func (e *engine) findMoves(view *pixel.Frame, damage *pixel.Region, now time.Time) (found []move) {
-	left := damage.Clone()
+// announced, and returns it. All of it lies inside damage, of which rest is
+// what an update has to look at afterwards, as the others are known to be as if
+// moved.
+func (e *engine) findMoves(view *pixel.Frame, damage *pixel.Region, now time.Time) (found []move, rest *pixel.Region) {
+	left, rest := damage.Clone(), damage.Clone()
 	for range maxFound {
-		r, from, ok := e.finder.Find(e.frame, view, left)
+		m, ok := e.finder.Find(e.frame, view, left)
 		if !ok {
 			break
 		}
-		e.frame.Move(r, from)
-		found = append(found, move{r, from})
-		left.Subtract(pixel.RegionOf(r))
+		e.frame.Move(m.Rect, m.From)
+		found = append(found, move{m.Rect, m.From})
+		left.Subtract(pixel.RegionOf(m.Rect))
+		rest.Subtract(&m.Right)
 	}
 	switch b := e.pending.damage.Bounds(); {
 	case len(found) > 0:
@@ -68,5 +70,5 @@ func (e *engine) findMoves(view *pixel.Frame, damage *pixel.Region, now time.Tim
 		e.vain.n = max(e.vain.n, min(e.vain.n+1, vainSearches))
 		e.vain.at = now
 	}
-	return found
+	return found, rest
 }

@@ -1,0 +1,173 @@
+package pixel
+
+import (
+	"image"
+	"math/bits"
+)
+
+// mostAgain is how often a move aslant is tried again before all is searched,
+// lest a part that was too small be taken for ever; others grow.
+const mostAgain = 120
+
+// remember keeps what was found for the next picture. What else moved in a
+// picture does not take the place of the greatest.
+func (m *MoveFinder) remember(r image.Rectangle, by image.Point) {
+	if m.tried || 2*size(r) > size(m.last) {
+		m.last, m.lastBy, m.along, m.times = r, by, false, 0
+	}
+}
+
+// again returns where the last move has happened once more, at the same place
+// as when a terminal scrolls, or further on as when a window is dragged, with
+// the parts of it that are right; empty where it has not.
+func (m *MoveFinder) again() (r image.Rectangle, by image.Point) {
+	m.tried = false
+	if by = m.lastBy; by.X != 0 && by.Y != 0 {
+		if m.times++; m.times > mostAgain {
+			m.tried = true
+			return r, by
+		}
+	}
+	for range 2 {
+		r = m.last
+		if m.along {
+			r = r.Add(by)
+		}
+		r = r.Intersect(m.damage.Bounds()).Intersect(m.room(by))
+		if r.Dx() >= minMove && r.Dy() >= minMove && m.covered(r) {
+			m.tried = true
+			if m.likely(r, by) {
+				r = m.grow(r, by)
+				if 8*m.verify(r, by) >= 7*size(r) {
+					m.last = r
+					return r, by
+				}
+			}
+		}
+		m.along = !m.along
+	}
+	return image.Rectangle{}, by
+}
+
+// room is where a move by that distance may end.
+func (m *MoveFinder) room(by image.Point) image.Rectangle {
+	return m.view.Rect().Intersect(m.old.Rect()).Intersect(m.old.Rect().Add(by))
+}
+
+// likely reports whether r seems to have moved, by a look at few rows.
+func (m *MoveFinder) likely(r image.Rectangle, by image.Point) bool {
+	rows, right, gained := 0, 0, 0
+	step := max(1, r.Dy()/24) | 1
+	for y := r.Min.Y + step/2; y < r.Max.Y; y += step {
+		rows++
+		if !m.rowRight(r, y, by) {
+			continue
+		}
+		right++
+		if v := m.view.Row(y, r.Min.X, r.Max.X); nearDiff(v, m.old.Row(y, r.Min.X, r.Max.X)) < len(v) {
+			gained++
+		}
+	}
+	return 4*right >= 3*rows && 8*gained >= rows
+}
+
+// rowRight reports whether row y of r is as the move leaves it.
+func (m *MoveFinder) rowRight(r image.Rectangle, y int, by image.Point) bool {
+	v := m.view.Row(y, r.Min.X, r.Max.X)
+	return nearDiff(v, m.old.Row(y-by.Y, r.Min.X-by.X, r.Max.X-by.X)) == len(v)
+}
+
+// grow returns r with what is beside it in the damage and is as the move
+// leaves it. What has moved is more than what shows it: the ground between
+// lines of text looks the same, and will be in the way of the next line. What
+// moves aslant is left as it is, as that is no scroll.
+func (m *MoveFinder) grow(r image.Rectangle, by image.Point) image.Rectangle {
+	if by.X != 0 && by.Y != 0 {
+		return r
+	}
+	most := m.room(by).Intersect(m.damage.Bounds())
+	right := func(s image.Rectangle) bool {
+		if !m.covered(s) {
+			return false
+		}
+		for y := s.Min.Y; y < s.Max.Y; y++ {
+			if !m.rowRight(s, y, by) {
+				return false
+			}
+		}
+		return true
+	}
+	for r.Min.X > most.Min.X {
+		s := image.Rect(max(most.Min.X, r.Min.X-2*minTile), r.Min.Y, r.Min.X, r.Max.Y)
+		if !right(s) {
+			break
+		}
+		r.Min.X = s.Min.X
+	}
+	for r.Max.X < most.Max.X {
+		s := image.Rect(r.Max.X, r.Min.Y, min(most.Max.X, r.Max.X+2*minTile), r.Max.Y)
+		if !right(s) {
+			break
+		}
+		r.Max.X = s.Max.X
+	}
+	for r.Min.Y > most.Min.Y && right(image.Rect(r.Min.X, r.Min.Y-1, r.Max.X, r.Min.Y)) {
+		r.Min.Y--
+	}
+	for r.Max.Y < most.Max.Y && right(image.Rect(r.Min.X, r.Max.Y, r.Max.X, r.Max.Y+1)) {
+		r.Max.Y++
+	}
+	return r
+}
+
+// verify notes which parts of each row of r are as the move leaves them, and
+// returns how many pixels these have.
+func (m *MoveFinder) verify(r image.Rectangle, by image.Point) (pixels int) {
+	m.partWidth = max(minTile, (r.Dx()+63)/64+15&^15) // whole blocks
+	n := (r.Dx() + m.partWidth - 1) / m.partWidth
+	m.parts = m.parts[:0]
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		v, there := m.view.Row(y, r.Min.X, r.Max.X), m.old.Row(y-by.Y, r.Min.X-by.X, r.Max.X-by.X)
+		wrong := nearDiff(v, there) // the first from at on
+		if wrong == len(v) {
+			m.parts = append(m.parts, 1<<n-1)
+			pixels += len(v)
+			continue
+		}
+		parts := uint64(0)
+		for i := range n {
+			at := i * m.partWidth
+			end := min(at+m.partWidth, len(v))
+			if wrong < at {
+				wrong = at + nearDiff(v[at:], there[at:])
+			}
+			if wrong >= end {
+				parts |= 1 << i
+				pixels += end - at
+			}
+		}
+		m.parts = append(m.parts, parts)
+	}
+	return pixels
+}
+
+// right adds to g, which is empty, what verify found right in r.
+func (m *MoveFinder) right(g *Region, r image.Rectangle) {
+	for y := 0; y < len(m.parts); {
+		parts, end := m.parts[y], y+1
+		for end < len(m.parts) && m.parts[end] == parts {
+			end++
+		}
+		for left := parts; left != 0; {
+			from := bits.TrailingZeros64(left)
+			to := from + bits.TrailingZeros64(^(left >> from))
+			x0, x1 := r.Min.X+from*m.partWidth, min(r.Min.X+to*m.partWidth, r.Max.X)
+			g.rects = append(g.rects, image.Rect(x0, r.Min.Y+y, x1, r.Min.Y+end))
+			if to == 64 {
+				break
+			}
+			left &^= 1<<to - 1
+		}
+		y = end
+	}
+}
