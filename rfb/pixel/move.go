@@ -158,10 +158,27 @@ func (m *MoveFinder) stretches(area image.Rectangle, y int, f func(x0, x1 int)) 
 	}
 }
 
+// damaged is the bounds of the damage, or, where small pieces make little of
+// it, those of the others: what is between them only costs time and distracts.
+func (m *MoveFinder) damaged() image.Rectangle {
+	large, area, all := image.Rectangle{}, 0, 0
+	for _, r := range m.damage.rects {
+		all += size(r)
+		if r.Dx() >= minMove && r.Dy() >= minMove {
+			large = large.Union(r)
+			area += size(r)
+		}
+	}
+	if 8*area >= 7*all {
+		return large
+	}
+	return m.damage.Bounds()
+}
+
 // changed is about where the view is not the old picture; empty where too
 // little has changed for a move.
 func (m *MoveFinder) changed() (box image.Rectangle) {
-	area := m.damage.Bounds().Intersect(m.old.Rect()).Intersect(m.view.Rect())
+	area := m.damaged().Intersect(m.old.Rect()).Intersect(m.view.Rect())
 	if area.Dx() < minMove || area.Dy() < minMove {
 		return box
 	}

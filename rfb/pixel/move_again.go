@@ -24,24 +24,25 @@ func (m *MoveFinder) again() (r image.Rectangle, by image.Point) {
 	m.tried = false
 	if by = m.lastBy; by.X != 0 && by.Y != 0 {
 		if m.times++; m.times > mostAgain {
-			m.tried = true
+			m.times, m.tried = 0, true
 			return r, by
 		}
 	}
 	for range 2 {
-		r = m.last
-		if m.along {
-			r = r.Add(by)
-		}
-		r = r.Intersect(m.damage.Bounds()).Intersect(m.room(by))
-		if r.Dx() >= minMove && r.Dy() >= minMove && m.covered(r) {
+		// Twice as far where a step was not looked at.
+		for _, by := range [...]image.Point{m.lastBy, m.lastBy.Mul(2)} {
+			r := m.next(by)
+			if r.Empty() {
+				continue
+			}
 			m.tried = true
-			if m.likely(r, by) {
-				r = m.grow(r, by)
-				if 8*m.verify(r, by) >= 7*size(r) {
-					m.last = r
-					return r, by
-				}
+			if !m.likely(r, by) {
+				continue
+			}
+			r = m.grow(r, by)
+			if 8*m.verify(r, by) >= 7*size(r) {
+				m.last = r
+				return r, by
 			}
 		}
 		m.along = !m.along
@@ -49,13 +50,28 @@ func (m *MoveFinder) again() (r image.Rectangle, by image.Point) {
 	return image.Rectangle{}, by
 }
 
-// room is where a move by that distance may end.
-func (m *MoveFinder) room(by image.Point) image.Rectangle {
-	return m.view.Rect().Intersect(m.old.Rect()).Intersect(m.old.Rect().Add(by))
+// next is where the last move may have gone on by that distance; empty where
+// it cannot.
+func (m *MoveFinder) next(by image.Point) image.Rectangle {
+	r := m.last
+	if m.along {
+		r = r.Add(by)
+	}
+	r = r.Intersect(m.damage.Bounds()).Intersect(m.room(by))
+	if r.Dx() < minMove || r.Dy() < minMove || !m.covered(r) {
+		return image.Rectangle{}
+	}
+	return r
 }
 
-// likely reports whether r seems to have moved, by a look at few rows.
+// likely reports whether r seems to have moved, by a look at few rows. It
+// leaves out the columns that what moves has just left.
 func (m *MoveFinder) likely(r image.Rectangle, by image.Point) bool {
+	last := r.Add(by)
+	r.Min.X, r.Max.X = max(r.Min.X, last.Min.X), min(r.Max.X, last.Max.X)
+	if r.Dx() < minMove {
+		return false
+	}
 	rows, right, gained := 0, 0, 0
 	step := max(1, r.Dy()/24) | 1
 	for y := r.Min.Y + step/2; y < r.Max.Y; y += step {
@@ -69,6 +85,11 @@ func (m *MoveFinder) likely(r image.Rectangle, by image.Point) bool {
 		}
 	}
 	return 4*right >= 3*rows && 8*gained >= rows
+}
+
+// room is where a move by that distance may end.
+func (m *MoveFinder) room(by image.Point) image.Rectangle {
+	return m.view.Rect().Intersect(m.old.Rect()).Intersect(m.old.Rect().Add(by))
 }
 
 // rowRight reports whether row y of r is as the move leaves it.
