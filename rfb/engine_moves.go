@@ -27,6 +27,40 @@ type vain struct {
 	at     time.Time
 }
 
+// doubt is what was told by hashes alone. They are right but for one time in
+// very many; yet a picture is to be exact always, so some time after the first
+// of them all is compared pixel by pixel.
+type doubt struct {
+	region pixel.Region
+	until  time.Time
+}
+
+// doubtTime is how long a picture may be doubtful.
+const doubtTime = 500 * time.Millisecond
+
+func (d *doubt) add(r image.Rectangle, now time.Time) {
+	if d.region.Empty() {
+		d.until = now.Add(doubtTime)
+	}
+	d.region.Add(r)
+}
+
+// dispel has what is doubtful looked at where it is time, and returns when it
+// will be; zero is never.
+func (e *engine) dispel(now time.Time) time.Time {
+	d := &e.doubt
+	switch {
+	case d.region.Empty() || !e.canLook():
+		return time.Time{}
+	case now.Before(d.until):
+		return d.until
+	}
+	e.finder.Distrust()
+	e.pending.damage.Union(&d.region)
+	d.region.Clear()
+	return time.Time{}
+}
+
 // worthSearching reports whether it is worth while to look for moves: whether
 // some viewer can be sent them, and one may be there.
 func (e *engine) worthSearching(now time.Time) bool {
@@ -57,6 +91,9 @@ func (e *engine) findMoves(view *pixel.Frame, damage *pixel.Region, now time.Tim
 			break
 		}
 		e.frame.Move(m.Rect, m.From)
+		if m.Hashed {
+			e.doubt.add(m.Rect, now)
+		}
 		found = append(found, move{m.Rect, m.From})
 		left.Subtract(pixel.RegionOf(m.Rect))
 		rest.Subtract(&m.Right)

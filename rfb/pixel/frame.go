@@ -138,4 +138,3 @@ func Copy(dst, src *Frame, r image.Rectangle) {
 		copyMasked(dst.Row(y, r.Min.X, r.Max.X), src.Row(y, r.Min.X, r.Max.X))
 	}
 }
-

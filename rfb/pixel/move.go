@@ -41,6 +41,8 @@ type MoveFinder struct {
 	tried  bool            // it could have moved again, but has not
 	times  int             // it has since it was searched for
 
+	sums sums // of last, where that scrolls
+
 	partWidth int      // of the parts of a row that verify tells apart
 	parts     []uint64 // for each row of a rectangle, a bit for each part that is right
 }
@@ -90,6 +92,10 @@ type Move struct {
 	// Right is the part of Rect that is the view's once the move is carried
 	// out, as far as could be told in a few words: it needs no Update.
 	Right Region
+	// Hashed says that not all of Right was compared pixel by pixel: of some
+	// rows only hashes are equal. Whoever wants to be sure lets an Update look
+	// at Rect some time.
+	Hashed bool
 }
 
 // Find looks for a rectangle inside damage of which a good part is in view
@@ -106,14 +112,15 @@ type Move struct {
 func (m *MoveFinder) Find(old, view *Frame, damage *Region) (mv Move, ok bool) {
 	m.old, m.view, m.damage = old, view, damage
 	defer func() { m.old, m.view, m.damage = nil, nil, nil }()
-	r, by := m.again()
+	r, by, hashed := m.again()
 	if r.Empty() {
 		if r, by = m.search(); r.Empty() {
 			return mv, false
 		}
 		m.verify(r, by)
+		m.carried(r, by)
 	}
-	mv = Move{Rect: r, From: r.Min.Sub(by)}
+	mv = Move{Rect: r, From: r.Min.Sub(by), Hashed: hashed}
 	m.right(&mv.Right, r)
 	return mv, true
 }

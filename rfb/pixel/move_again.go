@@ -19,13 +19,13 @@ func (m *MoveFinder) remember(r image.Rectangle, by image.Point) {
 
 // again returns where the last move has happened once more, at the same place
 // as when a terminal scrolls, or further on as when a window is dragged, with
-// the parts of it that are right; empty where it has not.
-func (m *MoveFinder) again() (r image.Rectangle, by image.Point) {
+// the parts of it that are right; empty where it has not. hashed is as in Move.
+func (m *MoveFinder) again() (r image.Rectangle, by image.Point, hashed bool) {
 	m.tried = false
 	if by = m.lastBy; by.X != 0 && by.Y != 0 {
 		if m.times++; m.times > mostAgain {
 			m.times, m.tried = 0, true
-			return r, by
+			return r, by, false
 		}
 	}
 	for range 2 {
@@ -40,14 +40,17 @@ func (m *MoveFinder) again() (r image.Rectangle, by image.Point) {
 				continue
 			}
 			r = m.grow(r, by)
-			if 8*m.verify(r, by) >= 7*size(r) {
-				m.last = r
-				return r, by
+			pixels, hashed := m.verify(r, by)
+			if 8*pixels < 7*size(r) {
+				continue
 			}
+			m.last = r
+			m.carried(r, by)
+			return r, by, hashed
 		}
 		m.along = !m.along
 	}
-	return image.Rectangle{}, by
+	return image.Rectangle{}, by, false
 }
 
 // next is where the last move may have gone on by that distance; empty where
@@ -142,34 +145,55 @@ func (m *MoveFinder) grow(r image.Rectangle, by image.Point) image.Rectangle {
 }
 
 // verify notes which parts of each row of r are as the move leaves them, and
-// returns how many pixels these have.
-func (m *MoveFinder) verify(r image.Rectangle, by image.Point) (pixels int) {
-	m.partWidth = max(minTile, (r.Dx()+63)/64+15&^15) // whole blocks
+// returns how many pixels these have, and whether some of them were told by
+// their hashes. Where nothing goes sideways it makes the next sums of r.
+func (m *MoveFinder) verify(r image.Rectangle, by image.Point) (pixels int, hashed bool) {
+	m.partWidth = max(minTile, ((r.Dx()+63)/64+15)&^15) // whole blocks
 	n := (r.Dx() + m.partWidth - 1) / m.partWidth
-	m.parts = m.parts[:0]
+	m.parts, m.sums.next = m.parts[:0], m.sums.next[:0]
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		v, there := m.view.Row(y, r.Min.X, r.Max.X), m.old.Row(y-by.Y, r.Min.X-by.X, r.Max.X-by.X)
-		wrong := nearDiff(v, there) // the first from at on
-		if wrong == len(v) {
-			m.parts = append(m.parts, 1<<n-1)
+		v := m.view.Row(y, r.Min.X, r.Max.X)
+		sum := uint64(0)
+		if by.X == 0 {
+			sum = m.sums.before(y-by.Y, r.Min.X, r.Max.X)
+		}
+		if sum != 0 && sumOf(v) == sum {
+			hashed = true
+			m.parts, m.sums.next = append(m.parts, 1<<n-1), append(m.sums.next, sum)
 			pixels += len(v)
 			continue
 		}
-		parts := uint64(0)
-		for i := range n {
-			at := i * m.partWidth
-			end := min(at+m.partWidth, len(v))
-			if wrong < at {
-				wrong = at + nearDiff(v[at:], there[at:])
-			}
-			if wrong >= end {
-				parts |= 1 << i
-				pixels += end - at
-			}
+		there := m.old.Row(y-by.Y, r.Min.X-by.X, r.Max.X-by.X)
+		sum = 0
+		parts, right := m.compare(v, there, n)
+		if right == len(v) && by.X == 0 {
+			sum = sumOf(there)
 		}
-		m.parts = append(m.parts, parts)
+		m.parts, m.sums.next = append(m.parts, parts), append(m.sums.next, sum)
+		pixels += right
 	}
-	return pixels
+	return pixels, hashed
+}
+
+// compare returns a bit for each of n parts of two rows that are equal, and
+// how many pixels these have.
+func (m *MoveFinder) compare(v, there []uint32, n int) (parts uint64, pixels int) {
+	wrong := nearDiff(v, there) // the first from at on
+	if wrong == len(v) {
+		return 1<<n - 1, len(v)
+	}
+	for i := range n {
+		at := i * m.partWidth
+		end := min(at+m.partWidth, len(v))
+		if wrong < at {
+			wrong = at + nearDiff(v[at:], there[at:])
+		}
+		if wrong >= end {
+			parts |= 1 << i
+			pixels += end - at
+		}
+	}
+	return parts, pixels
 }
 
 // right adds to g, which is empty, what verify found right in r.

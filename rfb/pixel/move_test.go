@@ -345,6 +345,37 @@ func TestWiden(t *testing.T) {
 	}
 }
 
+// What lies apart is widened apart: a window that was dragged, whose two places
+// make no rectangle, while a clock far away from it goes on.
+func TestWidenApart(t *testing.T) {
+	clock := image.Rect(0, 0, 100, 16)
+	from, to := image.Rect(500, 400, 900, 700), image.Rect(507, 403, 907, 703)
+	damage := pixel.RegionOf(clock, from, to)
+	new(pixel.MoveFinder).Widen(damage)
+	if want := pixel.RegionOf(clock, from.Union(to)); !damage.Equal(want) {
+		t.Errorf("%v, want %v", damage, want)
+	}
+}
+
+// A scroll takes along what is the same before and after, as the next lines
+// may be longer, and keeps off what stays.
+func TestScrollGrows(t *testing.T) {
+	const w, h, bar = 640, 480, 32
+	old := pixel.NewFrame(w, h)
+	for y := bar; y < h; y += 16 {
+		golden.Text(old, 40, y, 0xaaaaaa, false, fmt.Sprintf("%d, line with %x in it", y/16, y*y*y*7919))
+	}
+	golden.Text(old, 8, 8, 0xffffff, true, "File  Edit  View  Terminal  Help")
+	view := scrolled(old, image.Rect(0, bar, w, h), image.Pt(0, -16), old)
+	mv, ok := new(pixel.MoveFinder).Find(old, view, pixel.RegionOf(old.Rect()))
+	if !ok || mv.Rect.Min.X != 0 || mv.Rect.Max.X != w || mv.Rect.Min.Y < 16 || mv.Rect.Max.Y < h-32 {
+		t.Errorf("a scroll of all below %d is found as %v", bar, mv.Rect)
+	}
+	if !mv.Right.Contains(image.Rect(0, bar, w, h-32)) {
+		t.Errorf("it is right in %v", mv.Right)
+	}
+}
+
 // Beside each, an update that brings the same change: where there is nothing
 // to find, looking for it should cost no more.
 func BenchmarkFindMove(b *testing.B) {
