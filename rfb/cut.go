@@ -52,15 +52,15 @@ func cut(region *pixel.Region) []image.Rectangle {
 	return out
 }
 
+// mostOpen is how many of the last rectangles are asked whether one goes on.
+const mostOpen = 64
+
 // unbanded returns the region's rectangles with those in one that only its bands
 // divide.
 func unbanded(region *pixel.Region) []image.Rectangle {
 	out := make([]image.Rectangle, 0, region.Len())
-	open := 0 // those before end above the present band
 	for r := range region.Rects() {
-		for open < len(out) && out[open].Max.Y < r.Min.Y {
-			open++
-		}
+		open := max(0, len(out)-mostOpen)
 		i := slices.IndexFunc(out[open:], func(o image.Rectangle) bool {
 			return o.Max.Y == r.Min.Y && o.Min.X == r.Min.X && o.Max.X == r.Max.X
 		})
@@ -97,7 +97,7 @@ func merged(rs []image.Rectangle) []image.Rectangle {
 		box = box.Union(r)
 		sum += area(r)
 	}
-	if len(rs) > 4*maxPerCell || 2*sum > area(box) {
+	if len(rs) > 2*maxPerCell || 2*sum > area(box) {
 		return append(rs[:0], box)
 	}
 	for i := 0; i < len(rs); i++ {

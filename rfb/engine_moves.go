@@ -35,8 +35,12 @@ type doubt struct {
 	until  time.Time
 }
 
-// doubtTime is how long a picture may be doubtful.
-const doubtTime = 500 * time.Millisecond
+// A picture may be doubtful for doubtTime; then what changes next has it looked
+// at, or, where nothing does, a rest.
+const (
+	doubtTime = 400 * time.Millisecond
+	doubtRest = 100 * time.Millisecond
+)
 
 func (d *doubt) add(r image.Rectangle, now time.Time) {
 	if d.region.Empty() {
@@ -49,11 +53,12 @@ func (d *doubt) add(r image.Rectangle, now time.Time) {
 // will be; zero is never.
 func (e *engine) dispel(now time.Time) time.Time {
 	d := &e.doubt
-	switch {
-	case d.region.Empty() || !e.canLook():
+	if d.region.Empty() || !e.canLook() {
 		return time.Time{}
-	case now.Before(d.until):
-		return d.until
+	}
+	rest := d.until.Add(doubtRest)
+	if now.Before(d.until) || e.pending.empty() && now.Before(rest) {
+		return rest
 	}
 	e.finder.Distrust()
 	e.pending.damage.Union(&d.region)
