@@ -38,6 +38,7 @@ type engine struct {
 	grid    grid
 	finder  pixel.MoveFinder
 	vain    vain
+	doubt   doubt
 	cursor  cursorState
 	leds    LEDState
 	hasLEDs bool
@@ -158,8 +159,10 @@ func (e *engine) shutdown() {
 func (e *engine) step(now time.Time) time.Time {
 	e.readMail()
 	again := e.tendSource(now)
-	if at := e.welcome(now); !at.IsZero() {
-		again = earlier(again, at)
+	for _, at := range [...]time.Time{e.welcome(now), e.dispel(now)} {
+		if !at.IsZero() {
+			again = earlier(again, at)
+		}
 	}
 	wanted, at := e.wanted(now)
 	due := e.lastFrame.Add(e.cfg.FrameInterval)
@@ -442,6 +445,8 @@ func (e *engine) resize(size image.Point) {
 		pixel.Copy(e.frame, old, old.Rect())
 	}
 	e.grid = newGrid(size)
+	e.finder.Distrust()
+	e.doubt.region.Clear() // all is looked at anew
 	e.s.input.resize(e.frame.Rect())
 	for v := range e.viewers {
 		v.resized(size)
@@ -466,14 +471,16 @@ func (e *engine) look(now time.Time) {
 	err := e.active.src.Grab(damage, func(view *pixel.Frame) {
 		for _, m := range e.pending.moves {
 			e.frame.Move(m.rect, m.from)
+			e.finder.Changed(m.rect)
 		}
+		rest := &e.pending.damage
 		if search {
-			found = e.findMoves(view, damage, now)
+			var left *pixel.Region
+			if found, left = e.findMoves(view, damage, now); len(found) > 0 {
+				e.pending.damage, rest = *damage, left
+			}
 		}
-		if len(found) > 0 {
-			e.pending.damage = *damage
-		}
-		changed = pixel.Update(e.frame, view, &e.pending.damage)
+		changed = pixel.Update(e.frame, view, rest)
 	})
 	if err != nil || changed == nil {
 		// The pixels cannot be had just now. They stay pending; the source
@@ -485,6 +492,9 @@ func (e *engine) look(now time.Time) {
 		return
 	}
 	e.looked, e.shown = true, true
+	for r := range changed.Rects() {
+		e.finder.Changed(r)
+	}
 	e.pending.moves = append(e.pending.moves, found...)
 	e.grid.changed(changed, e.pending.moves, now)
 	if !changed.Empty() || len(e.pending.moves) > 0 {

@@ -3,6 +3,7 @@ package rfb
 import (
 	"image"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/encoding"
@@ -24,7 +25,8 @@ const (
 type grid struct {
 	cols, rows int
 	cells      []cell
-	bytes      int // of all pieces' data
+	long       cell // has the entries of rectangles that lie in several
+	bytes      int  // of all pieces' data
 }
 
 type cell struct {
@@ -56,6 +58,15 @@ func (g *grid) at(c, r int) *cell {
 	return &g.cells[r*g.cols+c]
 }
 
+// holder returns where the entry for r is kept.
+func (g *grid) holder(r image.Rectangle) *cell {
+	x, y := r.Min.X/cellWidth, r.Min.Y/cellHeight
+	if r.Max.X > (x+1)*cellWidth || r.Max.Y > (y+1)*cellHeight {
+		return &g.long
+	}
+	return g.at(x, y)
+}
+
 // within yields the cells that r touches, each with its part of r.
 func (g *grid) within(r image.Rectangle) iter.Seq2[*cell, image.Rectangle] {
 	return func(yield func(*cell, image.Rectangle) bool) {
@@ -77,6 +88,7 @@ func (g *grid) changed(damage *pixel.Region, moves []move, now time.Time) {
 			g.empty(c)
 			c.changedAt = now
 		}
+		g.forgetLong(r)
 	}
 	for r := range damage.Rects() {
 		touch(r)
@@ -91,15 +103,31 @@ func (g *grid) forget(r image.Rectangle) {
 	for c := range g.within(r) {
 		g.empty(c)
 	}
+	g.forgetLong(r)
+}
+
+func (g *grid) forgetLong(r image.Rectangle) {
+	g.long.entries = slices.DeleteFunc(g.long.entries, func(e *entry) bool {
+		if !e.rect.Overlaps(r) {
+			return false
+		}
+		g.drop(e)
+		return true
+	})
 }
 
 func (g *grid) empty(c *cell) {
 	for _, e := range c.entries {
-		for i := range e.pieces {
-			g.bytes -= len(e.pieces[i].Data)
-		}
+		g.drop(e)
 	}
 	c.entries = nil
+}
+
+// drop counts an entry's bytes no more.
+func (g *grid) drop(e *entry) {
+	for i := range e.pieces {
+		g.bytes -= len(e.pieces[i].Data)
+	}
 }
 
 // emptyAll gives all the memory back.
@@ -107,45 +135,6 @@ func (g *grid) emptyAll() {
 	for i := range g.cells {
 		g.cells[i].entries = nil
 	}
+	g.long.entries = nil
 	g.bytes = 0
-}
-
-// maxPerCell is how many rectangles of one cell are sent apart before they
-// are sent as the one around them.
-const maxPerCell = 4
-
-// cut returns the rectangles to encode for region, none across the border of
-// a cell. The same region gives the same rectangles, so that viewers who need
-// the same share them.
-func cut(region *pixel.Region) []image.Rectangle {
-	type place struct{ x, y int }
-	var order []place
-	within := make(map[place][]image.Rectangle)
-	for r := range region.Rects() {
-		for y := r.Min.Y / cellHeight; y*cellHeight < r.Max.Y; y++ {
-			for x := r.Min.X / cellWidth; x*cellWidth < r.Max.X; x++ {
-				p := place{x, y}
-				if within[p] == nil {
-					order = append(order, p)
-				}
-				box := image.Rect(x*cellWidth, y*cellHeight, (x+1)*cellWidth, (y+1)*cellHeight)
-				within[p] = append(within[p], r.Intersect(box))
-			}
-		}
-	}
-	out := make([]image.Rectangle, 0, len(order))
-	for _, p := range order {
-		rs := within[p]
-		box, area := image.Rectangle{}, 0
-		for _, r := range rs {
-			box = box.Union(r)
-			area += r.Dx() * r.Dy()
-		}
-		if len(rs) > maxPerCell || 2*area > box.Dx()*box.Dy() {
-			out = append(out, box)
-		} else {
-			out = append(out, rs...)
-		}
-	}
-	return out
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
@@ -194,4 +196,48 @@ func TestMovesAreExact(t *testing.T) {
 			t.Errorf("viewer %d got %d CopyRects", i, got)
 		}
 	}
+}
+
+// What of a scroll was told by hashes alone is compared pixel by pixel soon
+// after, here with a change that nothing announced; then nothing is looked at
+// any more.
+func TestDoubtIsDispelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const width, height = 400, 300
+		src := rfbtest.NewSource(width, height)
+		src.Show(golden.TextConsole(width, height))
+		srv := rfb.NewServer(src, rfb.ServerConfig{})
+		defer srv.Close()
+		v := onlooker(t, srv, 10e6, []wire.Encoding{wire.EncodingTight, wire.EncodingCopyRect, wire.PseudoCursor,
+			wire.PseudoFence, wire.PseudoContinuousUpdates})
+		defer v.Conn.Close()
+		show := func() {
+			t.Helper()
+			for want := src.Picture(); !v.Frame.Equal(want); {
+				if _, err := v.ReadMessage(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		show()
+		for i := range 40 {
+			scroll(src, image.Rect(0, 0, width, height), image.Pt(0, -16), uint32(i))
+			show()
+			time.Sleep(20 * time.Millisecond)
+		}
+		src.Draw(func(p *pixel.Frame) *pixel.Region {
+			p.Fill(image.Rect(50, 100, 60, 110), 0xff0000)
+			return new(pixel.Region)
+		})
+		began := time.Now()
+		show()
+		if took := time.Since(began); took > 600*time.Millisecond {
+			t.Errorf("a change that nothing announced was found after %v", took)
+		}
+		grabs := src.Grabs()
+		time.Sleep(time.Minute)
+		if n := src.Grabs() - grabs; n > 0 {
+			t.Errorf("the picture was looked at %d times more", n)
+		}
+	})
 }

@@ -33,8 +33,9 @@ type ServerConfig struct {
 	// Width and Height are the size, in pixels, that viewers are given before
 	// the source has said its own; default 1280x1024.
 	Width, Height int
-	// FrameInterval is the shortest time between two frames; 0 is 1/60 s,
-	// negative is none.
+	// FrameInterval is the shortest time between two frames; 0 is 16 ms,
+	// negative is none. A little less than what displays of 60 Hz take lets
+	// frames that were late catch up.
 	FrameInterval time.Duration
 	// Linger is how long the source goes on running after the last viewer; 0
 	// is not at all, negative for as long as the server lives.
@@ -74,7 +75,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 		c.Width, c.Height = 1280, 1024
 	}
 	if c.FrameInterval == 0 {
-		c.FrameInterval = time.Second / 60
+		c.FrameInterval = 16 * time.Millisecond
 	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = 10 * time.Second

@@ -88,7 +88,7 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 	if v.overlaid && r.Overlaps(e.cursor.rect()) {
 		serial = e.cursor.serial
 	}
-	c := e.grid.at(r.Min.X/cellWidth, r.Min.Y/cellHeight)
+	c := e.grid.holder(r)
 	for _, en := range c.entries {
 		if en.rect == r && en.params == params && en.cursor == serial {
 			e.s.stats.hits.Add(1)

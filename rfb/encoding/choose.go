@@ -21,11 +21,22 @@ func Encode(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece 
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	exact := p.Lossless()
+	var plain image.Rectangle // areas without photographs that come in one
+	flush := func() {
+		if !plain.Empty() {
+			out = row.Encode(out, src, plain, exact)
+		}
+		plain = image.Rectangle{}
+	}
 	for area := range cells(r, mosaicSide, mosaicSide) {
 		if !s.mosaic.classify(&s.pal, src, area) {
-			out = row.Encode(out, src, area, exact)
+			if u := plain.Union(area); u.Dx()*u.Dy() != plain.Dx()*plain.Dy()+area.Dx()*area.Dy() {
+				flush()
+			}
+			plain = plain.Union(area)
 			continue
 		}
+		flush()
 		s.rects = s.mosaic.cut(s.rects[:0], area)
 		for _, part := range s.rects {
 			if part.photo {
@@ -37,6 +48,7 @@ func Encode(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece 
 			out = row.Encode(out, src, part.Rectangle, exact)
 		}
 	}
+	flush()
 	return out
 }
 

@@ -54,11 +54,26 @@ const (
 // the more pictures it serves; smaller ones come out larger in sum, since each
 // is compressed by itself. Plain areas inside a cell are not cut out: a
 // compressor makes next to nothing of them. The area keeps compressed data
-// far below tightMaxLength.
+// far below tightMaxLength. A line of text and a narrow edge of something are
+// cells of the same area that are as long.
 const (
 	tightCellWidth  = 256
 	tightCellHeight = 128
+	tightCellArea   = tightCellWidth * tightCellHeight
 )
+
+// tightCellSize returns how large the cells of r are.
+func tightCellSize(r image.Rectangle) (width, height int) {
+	width, height = tightCellWidth, tightCellHeight
+	switch {
+	case r.Empty():
+	case r.Dy() < height:
+		width = min(tightMaxWidth, tightCellArea/r.Dy())
+	case r.Dx() < width:
+		height = tightCellArea / r.Dx()
+	}
+	return width, height
+}
 
 // Numbers of colours gain more from searching than pixels do: pictures hardly
 // repeat, and the lowest level notices soonest.
@@ -71,7 +86,8 @@ func encodeTight(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []P
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	conv := s.tconvs.get(p.Format, pixel.NewTPixelConverter)
-	for cell := range cells(r, tightCellWidth, tightCellHeight) {
+	width, height := tightCellSize(r)
+	for cell := range cells(r, width, height) {
 		s.out = s.out[:0]
 		tightCell(s, src, cell, conv, p)
 		out = append(out, Piece{Rect: cell, Encoding: wire.EncodingTight, Data: bytes.Clone(s.out)})

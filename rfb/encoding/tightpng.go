@@ -27,7 +27,8 @@ func encodeTightPNG(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) 
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	conv := s.tconvs.get(p.Format, pixel.NewTPixelConverter)
-	for cell := range cells(r, tightCellWidth, tightCellHeight) {
+	width, height := tightCellSize(r)
+	for cell := range cells(r, width, height) {
 		s.out = s.out[:0]
 		few := s.indexRect(src, cell, 256)
 		if few && s.pal.n == 1 {

@@ -115,10 +115,13 @@ func encode(b []byte, f *pixel.Frame, r image.Rectangle, quality int, s Subsampl
 	)
 	for y := r.Min.Y; y < r.Max.Y; y += l.height {
 		for x := r.Min.X; x < r.Max.X; x += stepWidth {
-			src, stride := f.Pix[y*f.Stride+x:], f.Stride
-			if x+stepWidth > r.Max.X || y+l.height > r.Max.Y {
+			var src []uint32
+			stride := f.Stride
+			if x+stepWidth > r.Max.X || y+l.height > r.Max.Y || !f.Contiguous(y, y+l.height) {
 				extend(&step.edge, f, image.Rectangle{Min: image.Pt(x, y), Max: r.Max})
 				src, stride = step.edge[:], stepWidth
+			} else {
+				src = f.From(x, y)
 			}
 			_ = src[(l.height-1)*stride+stepWidth-1] // the assembly reads so far
 			convert(&step.samples, src, stride, s, accelerate)

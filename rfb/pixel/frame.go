@@ -3,6 +3,7 @@ package pixel
 import (
 	"image"
 	"image/color"
+	"slices"
 )
 
 // Mask keeps the colour of a pixel word and drops its pad byte.
@@ -16,13 +17,18 @@ const Mask = 0x00ffffff
 //
 // A Frame has no lock: whoever owns it says who may touch it.
 type Frame struct {
-	// Pix holds the pixels, row after row.
+	// Pix holds the pixels, row after row, unless Move has changed the order
+	// of the rows: Row knows it.
 	Pix []uint32
 	// Stride is the distance between two rows in pixels. It is at least
 	// Width, or 0 for a frame whose rows are all the same memory.
 	Stride int
 	// Width and Height are the size in pixels.
 	Width, Height int
+
+	// order says for each row which one of Pix it is; nil where they are in
+	// their places.
+	order []int32
 }
 
 // NewFrame returns a black frame of the given size in pixels.
@@ -36,12 +42,30 @@ func (f *Frame) Rect() image.Rectangle { return image.Rect(0, 0, f.Width, f.Heig
 // Row returns the pixels of row y from x0 up to but not including x1. It
 // panics where they lie outside the frame.
 func (f *Frame) Row(y, x0, x1 int) []uint32 {
+	if f.order != nil {
+		y = int(f.order[y])
+	}
 	o := y * f.Stride
 	return f.Pix[o+x0 : o+x1 : o+x1]
 }
 
+// From returns the memory from (x, y) on: rows that are Contiguous follow one
+// another in it.
+func (f *Frame) From(x, y int) []uint32 {
+	if f.order != nil {
+		y = int(f.order[y])
+	}
+	return f.Pix[y*f.Stride+x:]
+}
+
+// Contiguous reports whether the rows from y0 up to but not including y1 lie
+// in Pix one Stride after the other.
+func (f *Frame) Contiguous(y0, y1 int) bool {
+	return f.order == nil || y1 <= y0 || int(f.order[y1-1]-f.order[y0]) == y1-1-y0 && slices.IsSorted(f.order[y0:y1])
+}
+
 // Pixel returns the colour at (x, y) without its pad byte.
-func (f *Frame) Pixel(x, y int) uint32 { return f.Pix[y*f.Stride+x] & Mask }
+func (f *Frame) Pixel(x, y int) uint32 { return f.Row(y, x, x+1)[0] & Mask }
 
 // Fill sets every pixel of r, clipped to the frame, to colour c.
 func (f *Frame) Fill(r image.Rectangle, c uint32) {
@@ -112,20 +136,5 @@ func Copy(dst, src *Frame, r image.Rectangle) {
 	r = r.Intersect(dst.Rect()).Intersect(src.Rect())
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		copyMasked(dst.Row(y, r.Min.X, r.Max.X), src.Row(y, r.Min.X, r.Max.X))
-	}
-}
-
-// Move copies the rectangle r's size of pixels at from to r inside one frame,
-// as CopyRect does (rfbproto 7.7.2); source and destination may overlap. Both
-// must lie inside the frame.
-func (f *Frame) Move(r image.Rectangle, from image.Point) {
-	d := from.Sub(r.Min)
-	step, y := 1, r.Min.Y
-	if d.Y < 0 {
-		step, y = -1, r.Max.Y-1
-	}
-	for range r.Dy() {
-		copy(f.Row(y, r.Min.X, r.Max.X), f.Row(y+d.Y, r.Min.X+d.X, r.Max.X+d.X))
-		y += step
 	}
 }

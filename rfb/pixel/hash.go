@@ -1,9 +1,6 @@
 package pixel
 
-import (
-	"image"
-	"math/bits"
-)
+import "math/bits"
 
 // hashBlock is how many pixels are hashed in one step.
 const hashBlock = 16
@@ -20,17 +17,9 @@ var hashKeys = hashState{
 
 var hashStep uint64 = 0x1d8e4e27c47d124f
 
-// HashRows appends a hash of the colours of each row of r, which lies inside
-// the frame, to dst. Pad bytes do not count. It finds rows that are probably
-// equal: it is no protection against somebody who makes rows that collide,
-// and changes between versions.
-func (f *Frame) HashRows(dst []uint64, r image.Rectangle) []uint64 {
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		dst = append(dst, hashRow(f.Row(y, r.Min.X, r.Max.X)))
-	}
-	return dst
-}
-
+// hashRow returns a hash of a row's colours. Pad bytes do not count. It finds
+// rows that are probably equal: it is no protection against somebody who makes
+// rows that collide, and changes between versions.
 func hashRow(row []uint32) uint64 {
 	var s hashState
 	n := hashBlocks(&s, row)

@@ -37,7 +37,14 @@ type MoveFinder struct {
 
 	last   image.Rectangle // the rectangle that was found last, empty for none
 	lastBy image.Point     // and how far it had moved
-	times  int             // Find was called since it was searched for
+	along  bool            // it goes along with what moves, as a window does
+	tried  bool            // it could have moved again, but has not
+	times  int             // it has since it was searched for
+
+	sums sums // of last, where that scrolls
+
+	partWidth int      // of the parts of a row that verify tells apart
+	parts     []uint64 // for each row of a rectangle, a bit for each part that is right
 }
 
 const (
@@ -61,10 +68,6 @@ const (
 	minVotes  = 3
 	voteShare = 64
 
-	// mostAgain is how often the last move is tried before all is searched
-	// again, lest a part that was too small be taken for ever.
-	mostAgain = 120
-
 	// tileHeight and minTile are the size of tiles; very wide areas have
 	// no more than about mostTiles in a row, but wider ones.
 	tileHeight, minTile, mostTiles = 16, 32, 64
@@ -82,35 +85,56 @@ type vote struct {
 	n  int
 }
 
-// Find looks for a rectangle r inside damage of which a good part is in view
-// what is in old at from, and is not what is in old at the same place. The
+// Move is pixels that have moved inside a picture.
+type Move struct {
+	Rect image.Rectangle // where they are now
+	From image.Point     // where Rect's upper left corner was before
+	// Right is the part of Rect that is the view's once the move is carried
+	// out, as far as could be told in a few words: it needs no Update.
+	Right Region
+	// Hashed says that not all of Right was compared pixel by pixel: of some
+	// rows only hashes are equal. Whoever wants to be sure lets an Update look
+	// at Rect some time.
+	Hashed bool
+}
+
+// Find looks for a rectangle inside damage of which a good part is in view
+// what is in old at From, and is not what is in old at the same place. The
 // caller carries the move out in old and then lets Update see to the rest:
-// among r's pixels there may be some that come out wrong, but fewer than
+// among the pixels there may be some that come out wrong, but fewer than
 // would be wrong without the move. Where nothing of use is found, ok is
-// false. A caller with several moves in a picture calls again without r in
+// false. A caller with several moves in a picture calls again without Rect in
 // damage.
 //
-// It takes about as long as an Update of the same region where there is
-// nothing to find. The view may be changing meanwhile, as in Update.
-func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, from image.Point, ok bool) {
+// What moves on as it did before takes one look at what has moved. Else it
+// takes about as long as an Update of the same region where there is nothing
+// to find. The view may be changing meanwhile, as in Update.
+func (m *MoveFinder) Find(old, view *Frame, damage *Region) (mv Move, ok bool) {
 	m.old, m.view, m.damage = old, view, damage
 	defer func() { m.old, m.view, m.damage = nil, nil, nil }()
-	m.times++
-	tried := m.times >= mostAgain
-	if !tried {
-		if r, tried = m.again(); !r.Empty() {
-			m.last = r
-			return r, r.Min.Sub(m.lastBy), true
+	r, by, hashed := m.again()
+	if r.Empty() {
+		if r, by = m.search(); r.Empty() {
+			return mv, false
 		}
+		m.verify(r, by)
+		m.carried(r, by)
 	}
+	mv = Move{Rect: r, From: r.Min.Sub(by), Hashed: hashed}
+	m.right(&mv.Right, r)
+	return mv, true
+}
+
+// search looks for a move that nothing is known of.
+func (m *MoveFinder) search() (r image.Rectangle, by image.Point) {
 	area := m.changed()
 	if area.Dx() < minMove || area.Dy() < minMove {
-		return r, from, false
+		return r, by
 	}
 	m.prepare(area)
 	m.learn(area)
 	if len(m.pieces) == 0 {
-		return r, from, false
+		return r, by
 	}
 	m.ask(area)
 	for range 2 {
@@ -119,54 +143,12 @@ func (m *MoveFinder) Find(old, view *Frame, damage *Region) (r image.Rectangle, 
 			break
 		}
 		if r := m.extent(area, by); !r.Empty() {
-			// What else moved in a picture does not take its place.
-			if tried || 2*size(r) > size(m.last) {
-				m.last, m.lastBy, m.times = r, by, 0
-			}
-			return r, r.Min.Sub(by), true
+			r = m.grow(r, by)
+			m.remember(r, by)
+			return r, by
 		}
 	}
-	return image.Rectangle{}, image.Point{}, false
-}
-
-// again returns where the last move has happened once more, at the same place
-// as when a terminal scrolls, or further on; empty where it has not. tried says
-// that it could have. Few rows are looked at only: whoever carries the move out
-// compares all of them.
-func (m *MoveFinder) again() (r image.Rectangle, tried bool) {
-	inside := m.old.Rect().Intersect(m.view.Rect())
-	for _, r := range [...]image.Rectangle{m.last, m.last.Add(m.lastBy)} {
-		if r.Empty() || !r.In(inside) || !r.Sub(m.lastBy).In(inside) || !m.covered(r) {
-			continue
-		}
-		tried = true
-		rows, right, gained := 0, 0, 0
-		for y := r.Min.Y + viewStep/2; y < r.Max.Y; y += viewStep {
-			v := m.view.Row(y, r.Min.X, r.Max.X)
-			rows++
-			if nearDiff(v, m.old.Row(y-m.lastBy.Y, r.Min.X-m.lastBy.X, r.Max.X-m.lastBy.X)) < len(v) {
-				continue
-			}
-			right++
-			if nearDiff(v, m.old.Row(y, r.Min.X, r.Max.X)) < len(v) {
-				gained++
-			}
-		}
-		if 8*right >= 7*rows && 4*gained >= rows {
-			return r, true
-		}
-	}
-	return image.Rectangle{}, tried
-}
-
-// Widen lets damage grow to its bounds where a good part of them is damaged:
-// moves are found inside damage only, and what is the same before and after,
-// such as the ground between two lines of text that scroll, would keep them
-// small.
-func (m *MoveFinder) Widen(damage *Region) {
-	if b := damage.Bounds(); damage.Len() > 1 && b.Dx() >= minMove && b.Dy() >= minMove && 4*damage.Area() >= size(b) {
-		damage.Add(b)
-	}
+	return image.Rectangle{}, image.Point{}
 }
 
 // stretches calls f with the parts of row y that lie in damage and in area.
@@ -183,10 +165,27 @@ func (m *MoveFinder) stretches(area image.Rectangle, y int, f func(x0, x1 int)) 
 	}
 }
 
+// damaged is the bounds of the damage, or, where small pieces make little of
+// it, those of the others: what is between them only costs time and distracts.
+func (m *MoveFinder) damaged() image.Rectangle {
+	large, area, all := image.Rectangle{}, 0, 0
+	for _, r := range m.damage.rects {
+		all += size(r)
+		if r.Dx() >= minMove && r.Dy() >= minMove {
+			large = large.Union(r)
+			area += size(r)
+		}
+	}
+	if 8*area >= 7*all {
+		return large
+	}
+	return m.damage.Bounds()
+}
+
 // changed is about where the view is not the old picture; empty where too
 // little has changed for a move.
 func (m *MoveFinder) changed() (box image.Rectangle) {
-	area := m.damage.Bounds().Intersect(m.old.Rect()).Intersect(m.view.Rect())
+	area := m.damaged().Intersect(m.old.Rect()).Intersect(m.view.Rect())
 	if area.Dx() < minMove || area.Dy() < minMove {
 		return box
 	}

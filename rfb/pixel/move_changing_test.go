@@ -37,7 +37,8 @@ func TestFindMoveInChangingView(t *testing.T) {
 	all := pixel.RegionOf(old.Rect())
 	dst := old.Clone()
 	for range 200 {
-		r, from, ok := m.Find(dst, view, all)
+		mv, ok := m.Find(dst, view, all)
+		r, from := mv.Rect, mv.From
 		if ok {
 			dst.Move(r, from)
 		}

@@ -63,9 +63,10 @@ const most = 3
 func follow(t testing.TB, dst, view *pixel.Frame, damage *pixel.Region) (left, moves int) {
 	t.Helper()
 	var m pixel.MoveFinder
-	rest := damage.Clone()
+	rest, unknown := damage.Clone(), damage.Clone()
 	for range most {
-		r, from, ok := m.Find(dst, view, rest)
+		mv, ok := m.Find(dst, view, rest)
+		r, from := mv.Rect, mv.From
 		if !ok {
 			break
 		}
@@ -75,9 +76,10 @@ func follow(t testing.TB, dst, view *pixel.Frame, damage *pixel.Region) (left, m
 		}
 		dst.Move(r, from)
 		rest.Subtract(pixel.RegionOf(r))
+		unknown.Subtract(&mv.Right)
 		moves++
 	}
-	left = pixel.Update(dst, view, damage).Area()
+	left = pixel.Update(dst, view, unknown).Area()
 	if !dst.Equal(view) {
 		t.Fatal("the picture is wrong after the moves and an update")
 	}
@@ -195,8 +197,9 @@ func TestFindNoMove(t *testing.T) {
 	}
 }
 
-// The rectangle is that of the move to the pixel; on plain ground it may bring
-// some of that along to where the moved was before, and no more.
+// The rectangle is that of the move to the pixel. On plain ground it may bring
+// some of that along to where the moved was before and, where it is a scroll,
+// wherever there is no telling that it has not moved as well.
 func TestFindMoveFits(t *testing.T) {
 	block := golden.Noise(301, 203, 7)
 	plain := pixel.NewFrame(800, 600)
@@ -206,10 +209,15 @@ func TestFindMoveFits(t *testing.T) {
 			a := image.Pt(203, 107)
 			old, view := dragged(ground, block, a, a.Add(d))
 			var m pixel.MoveFinder
-			r, from, ok := m.Find(old, withPadBytes(view), pixel.RegionOf(old.Rect()))
+			mv, ok := m.Find(old, withPadBytes(view), pixel.RegionOf(old.Rect()))
+			r, from := mv.Rect, mv.From
 			was := block.Rect().Add(a)
 			want := was.Add(d)
-			if !ok || from != r.Min.Sub(d) || !want.In(r) || !r.In(was.Union(want)) || ground != plain && r != want {
+			most := was.Union(want)
+			if d.X == 0 || d.Y == 0 {
+				most = plain.Rect()
+			}
+			if !ok || from != r.Min.Sub(d) || !want.In(r) || !r.In(most) || ground != plain && r != want {
 				t.Errorf("by %v: a move of %v from %v, want %v from %v", d, r, from, want, a)
 			}
 		}
@@ -279,7 +287,8 @@ func TestMovesAreExact(t *testing.T) {
 func followStale(t *testing.T, dst, view, want *pixel.Frame, damage *pixel.Region) int {
 	t.Helper()
 	var m pixel.MoveFinder
-	r, from, ok := m.Find(dst, view, damage)
+	mv, ok := m.Find(dst, view, damage)
+	r, from := mv.Rect, mv.From
 	if ok {
 		if !damage.Contains(r) {
 			t.Fatalf("a move of %v outside of the damage", r)
@@ -307,7 +316,8 @@ func TestFindMoveInOddSizes(t *testing.T) {
 		paste(view, both, old, image.Pt(min(3, old.Width-both.Dx()), min(2, old.Height-both.Dy())))
 		damage := pixel.RegionOf(image.Rect(rnd.IntN(40)-20, rnd.IntN(40)-20, rnd.IntN(400), rnd.IntN(300)))
 		damage.Add(image.Rect(rnd.IntN(300), rnd.IntN(300), rnd.IntN(400), rnd.IntN(300)))
-		if r, from, ok := m.Find(old, view, damage); ok {
+		if mv, ok := m.Find(old, view, damage); ok {
+			r, from := mv.Rect, mv.From
 			if !damage.Contains(r) || !r.In(both) || !r.Sub(r.Min).Add(from).In(old.Rect()) {
 				t.Fatalf("old %v, view %v, damage %v: a move of %v from %v", old.Rect(), view.Rect(), damage, r, from)
 			}
@@ -332,6 +342,37 @@ func TestWiden(t *testing.T) {
 		if wide := c.damage.Equal(pixel.RegionOf(before.Bounds())); wide != c.wide && !before.Empty() || !c.wide && !c.damage.Equal(before) {
 			t.Errorf("%v became %v", before, c.damage)
 		}
+	}
+}
+
+// What lies apart is widened apart: a window that was dragged, whose two places
+// make no rectangle, while a clock far away from it goes on.
+func TestWidenApart(t *testing.T) {
+	clock := image.Rect(0, 0, 100, 16)
+	from, to := image.Rect(500, 400, 900, 700), image.Rect(507, 403, 907, 703)
+	damage := pixel.RegionOf(clock, from, to)
+	new(pixel.MoveFinder).Widen(damage)
+	if want := pixel.RegionOf(clock, from.Union(to)); !damage.Equal(want) {
+		t.Errorf("%v, want %v", damage, want)
+	}
+}
+
+// A scroll takes along what is the same before and after, as the next lines
+// may be longer, and keeps off what stays.
+func TestScrollGrows(t *testing.T) {
+	const w, h, bar = 640, 480, 32
+	old := pixel.NewFrame(w, h)
+	for y := bar; y < h; y += 16 {
+		golden.Text(old, 40, y, 0xaaaaaa, false, fmt.Sprintf("%d, line with %x in it", y/16, y*y*y*7919))
+	}
+	golden.Text(old, 8, 8, 0xffffff, true, "File  Edit  View  Terminal  Help")
+	view := scrolled(old, image.Rect(0, bar, w, h), image.Pt(0, -16), old)
+	mv, ok := new(pixel.MoveFinder).Find(old, view, pixel.RegionOf(old.Rect()))
+	if !ok || mv.Rect.Min.X != 0 || mv.Rect.Max.X != w || mv.Rect.Min.Y < 16 || mv.Rect.Max.Y < h-32 {
+		t.Errorf("a scroll of all below %d is found as %v", bar, mv.Rect)
+	}
+	if !mv.Right.Contains(image.Rect(0, bar, w, h-32)) {
+		t.Errorf("it is right in %v", mv.Right)
 	}
 }
 
@@ -370,7 +411,7 @@ func BenchmarkFindMove(b *testing.B) {
 				b.ReportAllocs()
 				found := 0.0
 				for b.Loop() {
-					if _, _, ok := m.Find(c.old, c.view, damage); ok {
+					if _, ok := m.Find(c.old, c.view, damage); ok {
 						found = 1
 					}
 				}
@@ -397,7 +438,8 @@ func TestMoveAgain(t *testing.T) {
 	step := func(view *pixel.Frame) (r image.Rectangle, by image.Point) {
 		t.Helper()
 		damage := pixel.RegionOf(view.Rect())
-		r, from, ok := finder.Find(dst, view, damage)
+		mv, ok := finder.Find(dst, view, damage)
+		r, from := mv.Rect, mv.From
 		if ok {
 			by = r.Min.Sub(from)
 			dst.Move(r, from)

@@ -84,7 +84,7 @@ func glyphs(f *pixel.Frame, x, y int, bold bool, line string, paint func(p *uint
 			for px := visible.Min.X; px < visible.Max.X; px++ {
 				_, _, _, alpha := mask.At(at.X+px-r.Min.X, at.Y+py-r.Min.Y).RGBA()
 				if alpha > 0 {
-					paint(&f.Pix[py*f.Stride+px], alpha>>8)
+					paint(&f.Row(py, px, px+1)[0], alpha>>8)
 				}
 			}
 		}
