@@ -22,7 +22,7 @@ func Encode(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece 
 	defer scratches.Put(s)
 	exact := p.Lossless()
 	for area := range cells(r, mosaicSide, mosaicSide) {
-		if !s.mosaic.classify(&s.pal, src, area) {
+		if !s.mosaic.classify(src, area) {
 			out = row.Encode(out, src, area, exact)
 			continue
 		}

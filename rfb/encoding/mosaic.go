@@ -18,7 +18,7 @@ import (
 const (
 	// blockSide is the side of a block in pixels, that of JPEG's largest
 	// minimum coded unit.
-	blockSide = 16
+	blockSide = pixel.TextureSide
 	// mosaicSide is the side of the largest area that is told apart at once,
 	// in pixels, a bit of a word for each block.
 	mosaicSide = 32 * blockSide
@@ -49,14 +49,14 @@ type part struct {
 }
 
 // classify fills the mosaic for r and reports whether there are photographs.
-func (m *mosaic) classify(pal *palette, src *pixel.Frame, r image.Rectangle) bool {
+func (m *mosaic) classify(src *pixel.Frame, r image.Rectangle) bool {
 	m.cols, m.rows = (r.Dx()+blockSide-1)/blockSide, (r.Dy()+blockSide-1)/blockSide
 	photo, drawings := 0, 0
 	for y := range m.rows {
 		m.photo[y], m.quiet[y] = 0, 0
 		for x := range m.cols {
 			at := r.Min.Add(image.Pt(x*blockSide, y*blockSide))
-			switch look(pal, src, image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)) {
+			switch look(src, image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)) {
 			case blockPhoto:
 				m.photo[y] |= 1 << x
 				photo++
@@ -117,83 +117,44 @@ const (
 )
 
 // look says what the block b is.
-func look(pal *palette, src *pixel.Frame, b image.Rectangle) int {
-	equal, seen := repeats(src, b)
+func look(src *pixel.Frame, b image.Rectangle) int {
+	equal, seen := src.Repeats(b)
 	if quietEqual*equal >= seen { // all of a block of one row or column
 		return blockDrawn
 	}
-	photo := photoEqual*equal < seen
-	// A part of a block at the area's edge has its part of the colours.
-	share := func(colours int) int { return max(2, colours*b.Dx()*b.Dy()/(blockSide*blockSide)) }
-	most := share(photoColours)
+	surprises, edges := src.Surprises(b)
 	inner := (b.Dx() - 1) * (b.Dy() - 1)
-	pal.reset()
-	surprises, edges := 0, 0
-	above := src.Row(b.Min.Y, b.Min.X, b.Max.X)
-	for y := b.Min.Y + 1; y < b.Max.Y; y++ {
-		row := src.Row(y, b.Min.X, b.Max.X)
-		above = above[:len(row)]
-		left, corner := row[0], above[0]
-		for x := 1; x < len(row); x++ {
-			p, up := row[x], above[x]
-			if pal.n < most {
-				pal.number(p, most)
-			}
-			d := surprise(p, left, up, corner)
-			if d > 1 {
-				surprises++
-			}
-			if d > edge {
-				edges++
-			}
-			left, corner = p, up
-		}
-		if photo && pal.n >= most && photoSurprises*surprises >= inner {
-			return blockPhoto
-		}
-		above = row
-	}
 	switch {
 	case quietSurprises*surprises < inner:
 		return blockComputed
-	case pal.n >= share(quietColours) && quietEdges*edges <= inner:
+	case photoEqual*equal < seen && photoSurprises*surprises >= inner && colourful(src, b, photoColours):
+		return blockPhoto
+	case quietEdges*edges <= inner && colourful(src, b, quietColours):
 		return blockQuiet
 	default:
 		return blockDrawn
 	}
 }
 
-// repeats counts the pixels of the block that are equal to the one to the left
-// or above, and those that it looked at: of every third row.
-func repeats(src *pixel.Frame, b image.Rectangle) (equal, seen int) {
-	for y := b.Min.Y + 1; y < b.Max.Y; y += 3 {
-		row, above := src.Row(y, b.Min.X, b.Max.X), src.Row(y-1, b.Min.X, b.Max.X)
-		above = above[:len(row)]
-		left := row[0]
-		for x := 1; x < len(row); x++ {
-			p := row[x]
-			if p == left || p == above[x] {
-				equal++
-			}
-			left = p
+// colourful reports whether b has as many colours, of a whole block. A part of
+// one, at the area's edge, has its part of them.
+func colourful(src *pixel.Frame, b image.Rectangle, least int) bool {
+	least = max(2, least*b.Dx()*b.Dy()/(blockSide*blockSide))
+	// One bit for each of so many hashes: that two colours have one is rare
+	// enough.
+	var seen [64]uint64
+	n := 0
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for _, p := range src.Row(y, b.Min.X, b.Max.X) {
+			h := (p & pixel.Mask) * 0x9e3779b1 >> 20
+			n += int(^seen[h/64] >> (h % 64) & 1)
+			seen[h/64] |= 1 << (h % 64)
 		}
-		seen += len(row) - 1
+		if n >= least {
+			return true
+		}
 	}
-	return equal, seen
-}
-
-// edge is the surprise from which a pixel is one of a hard edge.
-const edge = 40
-
-// surprise is how far p is from left plus above minus corner in the component
-// where it is farthest.
-func surprise(p, left, above, corner uint32) int {
-	most := 0
-	for shift := 0; shift < 24; shift += 8 {
-		d := int(p>>shift&0xff) - int(left>>shift&0xff) - int(above>>shift&0xff) + int(corner>>shift&0xff)
-		most = max(most, d, -d)
-	}
-	return most
+	return false
 }
 
 // cut appends parts that together are r, which the mosaic was made for.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -182,4 +183,36 @@ func ExampleUpdate() {
 		fmt.Println(r)
 	}
 	// Output: (100,50)-(108,60)
+}
+
+// What differs is found and made equal, whatever the length, and nothing else
+// is touched; with the machine's own instructions as in Go.
+func TestRenew(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 6))
+	for i := range 3000 {
+		n := 1 + i%200
+		dst := noise(rnd, n+2, 1).Pix
+		view, want, columns := make([]uint32, n), slices.Clone(dst), make([]uint64, (n+63)/64)
+		rare := 1 + rnd.IntN(40)
+		changed := false
+		before := rnd.Uint64()
+		columns[0] = before
+		marks := slices.Clone(columns)
+		for x := range view {
+			p := dst[x+1]
+			if rnd.IntN(rare) == 0 {
+				p ^= 1 << rnd.IntN(24)
+				marks[x/64] |= 1 << (x % 64)
+				changed = true
+			}
+			want[x+1] = p
+			view[x] = p
+			if i%2 == 0 {
+				view[x] |= rnd.Uint32() << 24
+			}
+		}
+		if got := renew(dst[1:n+1], view, columns); got != changed || !slices.Equal(dst, want) || !slices.Equal(columns, marks) {
+			t.Fatalf("%d pixels: changed %v, want %v; columns %x, want %x; %x, want %x", n, got, changed, columns, marks, dst, want)
+		}
+	}
 }
