@@ -3,6 +3,7 @@ package rfb
 import (
 	"image"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/encoding"
@@ -28,11 +29,15 @@ type grid struct {
 }
 
 type cell struct {
-	entries   []*entry
+	entries   []*entry  // those that touch it
 	changedAt time.Time // when a pixel of it was last seen to change
+	// photo says that what was last encoded of it for a viewer that allows
+	// loss was a photograph.
+	photo bool
 }
 
-// entry is one rectangle, encoded once per Params.
+// entry is one rectangle, encoded once per Params. It lies in one cell, or in
+// several where these hold a photograph.
 type entry struct {
 	rect   image.Rectangle
 	params encoding.Params
@@ -93,13 +98,29 @@ func (g *grid) forget(r image.Rectangle) {
 	}
 }
 
+// empty drops all entries of c.
 func (g *grid) empty(c *cell) {
-	for _, e := range c.entries {
-		for i := range e.pieces {
-			g.bytes -= len(e.pieces[i].Data)
-		}
+	for len(c.entries) > 0 {
+		g.drop(c.entries[len(c.entries)-1])
 	}
 	c.entries = nil
+}
+
+// keep makes an entry known in the cells that it touches.
+func (g *grid) keep(e *entry) {
+	for c := range g.within(e.rect) {
+		c.entries = append(c.entries, e)
+	}
+}
+
+// drop is the opposite of keep.
+func (g *grid) drop(e *entry) {
+	for c := range g.within(e.rect) {
+		c.entries = slices.DeleteFunc(c.entries, func(other *entry) bool { return other == e })
+	}
+	for i := range e.pieces {
+		g.bytes -= len(e.pieces[i].Data)
+	}
 }
 
 // emptyAll gives all the memory back.

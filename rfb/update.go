@@ -16,7 +16,7 @@ import (
 // job is an entry that this frame has to encode.
 type job struct {
 	entry *entry
-	cell  *cell        // nil for what is not kept
+	kept  bool         // the entry is in the grid
 	src   *pixel.Frame // with the rectangle at shift
 	shift image.Point
 }
@@ -73,7 +73,11 @@ func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
 			entries = append(entries, en)
 		}
 	}
-	for _, r := range cut(region) {
+	rects := cut(region)
+	if v.params.Quality >= 0 {
+		rects = e.grid.join(rects)
+	}
+	for _, r := range rects {
 		var en *entry
 		en, jobs = e.find(v, r, v.params, jobs)
 		entries = append(entries, en)
@@ -95,8 +99,8 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 		}
 	}
 	en := &entry{rect: r, params: params, cursor: serial}
-	c.entries = append(c.entries, en)
-	j := job{entry: en, cell: c, src: e.frame}
+	e.grid.keep(en)
+	j := job{entry: en, kept: true, src: e.frame}
 	if serial != 0 {
 		j.src, j.shift = e.cursor.painted(e.frame, r), r.Min
 	}
@@ -135,11 +139,14 @@ func (e *engine) encode(jobs []job) {
 	work()
 	helpers.Wait()
 	for _, j := range jobs {
-		if j.cell == nil {
+		if !j.kept {
 			continue
 		}
 		for i := range j.entry.pieces {
 			e.grid.bytes += len(j.entry.pieces[i].Data)
+		}
+		if j.entry.params.Quality >= 0 {
+			e.grid.judge(j.entry)
 		}
 	}
 	e.s.stats.encodes.Add(uint64(len(jobs)))
@@ -161,8 +168,11 @@ func (j job) run() {
 func (e *engine) prune(jobs []job) {
 	if len(e.viewers) < 2 {
 		for _, j := range jobs {
-			if j.cell != nil {
-				e.grid.empty(j.cell)
+			if !j.kept {
+				continue
+			}
+			for c := range e.grid.within(j.entry.rect) {
+				e.grid.empty(c)
 			}
 		}
 	}

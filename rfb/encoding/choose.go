@@ -21,7 +21,7 @@ func Encode(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece 
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	exact := p.Lossless()
-	for area := range cells(r, mosaicSide, mosaicSide) {
+	for area := range cells(r, mosaicWidth, mosaicHeight) {
 		if !s.mosaic.classify(src, area) {
 			out = row.Encode(out, src, area, exact)
 			continue

@@ -19,9 +19,10 @@ const (
 	// blockSide is the side of a block in pixels, that of JPEG's largest
 	// minimum coded unit.
 	blockSide = pixel.TextureSide
-	// mosaicSide is the side of the largest area that is told apart at once,
-	// in pixels, a bit of a word for each block.
-	mosaicSide = 32 * blockSide
+	// mosaicWidth and mosaicHeight are the sides of the largest area that is
+	// told apart at once, in pixels, a bit of a word for each block.
+	mosaicWidth  = 64 * blockSide
+	mosaicHeight = 32 * blockSide
 
 	// A photograph has a quarter of surprises and less than a quarter of
 	// pixels equal to a neighbour, and so many colours in a whole block.
@@ -34,11 +35,11 @@ const (
 	photoLeast = 6
 )
 
-// mosaic is an area in blocks, up to 32 rows of up to 32, from the area's
+// mosaic is an area in blocks, up to 32 rows of up to 64, from the area's
 // upper left corner: bit x of word y is set in photo where the block is a
 // photograph, and in quiet where it might be a quiet part of one.
 type mosaic struct {
-	photo, quiet [32]uint32
+	photo, quiet [32]uint64
 	cols, rows   int
 }
 
@@ -101,9 +102,9 @@ func (m *mosaic) grow() bool {
 }
 
 // all has every block's bit set.
-func (m *mosaic) all() (photo [32]uint32) {
+func (m *mosaic) all() (photo [32]uint64) {
 	for y := range m.rows {
-		photo[y] = uint32(1)<<m.cols - 1 // a shift by 32 gives 0
+		photo[y] = uint64(1)<<m.cols - 1 // a shift by 64 gives 0
 	}
 	return photo
 }
@@ -186,15 +187,15 @@ func toPixels(b, r image.Rectangle) image.Rectangle {
 	return image.Rectangle{Min: b.Min.Mul(blockSide), Max: b.Max.Mul(blockSide)}.Add(r.Min).Intersect(r)
 }
 
-func erase(rows []uint32, b image.Rectangle) {
-	bits := uint32(1<<b.Dx()-1) << b.Min.X
+func erase(rows []uint64, b image.Rectangle) {
+	bits := (uint64(1)<<b.Dx() - 1) << b.Min.X
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		rows[y] &^= bits
 	}
 }
 
 // largest returns the largest rectangle of set bits, empty if there are none.
-func largest(rows []uint32) image.Rectangle {
+func largest(rows []uint64) image.Rectangle {
 	var best image.Rectangle
 	most := 0
 	for top := range rows {
@@ -202,7 +203,7 @@ func largest(rows []uint32) image.Rectangle {
 		for bottom := top; bottom < len(rows) && both != 0; bottom++ {
 			both &= rows[bottom]
 			height := bottom + 1 - top
-			if bits.OnesCount32(both)*height <= most {
+			if bits.OnesCount64(both)*height <= most {
 				continue
 			}
 			// Each step takes a bit off the right end of every run.
@@ -213,7 +214,7 @@ func largest(rows []uint32) image.Rectangle {
 			}
 			if width*height > most {
 				most = width * height
-				right := bits.TrailingZeros32(last) + 1
+				right := bits.TrailingZeros64(last) + 1
 				best = image.Rect(right-width, top, right, bottom+1)
 			}
 		}
