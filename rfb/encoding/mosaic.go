@@ -50,21 +50,29 @@ type part struct {
 }
 
 // classify fills the mosaic for r and reports whether there are photographs.
+// Every other block, as on a chessboard, is looked at closely; between blocks
+// of a photograph the others need only not be drawn.
 func (m *mosaic) classify(src *pixel.Frame, r image.Rectangle) bool {
 	m.cols, m.rows = (r.Dx()+blockSide-1)/blockSide, (r.Dy()+blockSide-1)/blockSide
+	clear(m.photo[:m.rows])
+	clear(m.quiet[:m.rows])
 	photo, drawings := 0, 0
-	for y := range m.rows {
-		m.photo[y], m.quiet[y] = 0, 0
-		for x := range m.cols {
-			at := r.Min.Add(image.Pt(x*blockSide, y*blockSide))
-			switch look(src, image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)) {
-			case blockPhoto:
-				m.photo[y] |= 1 << x
-				photo++
-			case blockQuiet:
-				m.quiet[y] |= 1 << x
-			case blockDrawn:
-				drawings++
+	for odd := range 2 {
+		for y := range m.rows {
+			for x := (y + odd) % 2; x < m.cols; x += 2 {
+				kind := blockPhoto
+				if odd == 0 || !m.between(x, y) || drawn(src, m.block(x, y, r)) {
+					kind = look(src, m.block(x, y, r))
+				}
+				switch kind {
+				case blockPhoto:
+					m.photo[y] |= 1 << x
+					photo++
+				case blockQuiet:
+					m.quiet[y] |= 1 << x
+				case blockDrawn:
+					drawings++
+				}
 			}
 		}
 	}
@@ -78,6 +86,27 @@ func (m *mosaic) classify(src *pixel.Frame, r image.Rectangle) bool {
 		}
 	}
 	return true
+}
+
+// block is the pixels of r that are looked at for the block in column x and
+// row y: at r's edges a whole block all the same, where r has one.
+func (m *mosaic) block(x, y int, r image.Rectangle) image.Rectangle {
+	at := r.Min.Add(image.Pt(min(x*blockSide, max(r.Dx()-blockSide, 0)), min(y*blockSide, max(r.Dy()-blockSide, 0))))
+	return image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)
+}
+
+// between reports whether all blocks beside the one in column x and row y are
+// photographs. There are some.
+func (m *mosaic) between(x, y int) bool {
+	beside := uint64(5) << x >> 1
+	if x == 0 {
+		beside = 2
+	}
+	beside &= uint64(1)<<m.cols - 1
+	return m.photo[y]&beside == beside &&
+		(y == 0 || m.photo[y-1]>>x&1 != 0) &&
+		(y+1 == m.rows || m.photo[y+1]>>x&1 != 0) &&
+		m.rows*m.cols > 1
 }
 
 // grow makes quiet blocks beside photographs a part of them, and reports
@@ -116,6 +145,12 @@ const (
 	blockQuiet
 	blockPhoto
 )
+
+// drawn reports whether too many pixels of the block repeat for a photograph.
+func drawn(src *pixel.Frame, b image.Rectangle) bool {
+	equal, seen := src.Repeats(b)
+	return photoEqual*equal >= seen
+}
 
 // look says what the block b is.
 func look(src *pixel.Frame, b image.Rectangle) int {
