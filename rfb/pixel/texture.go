@@ -1,6 +1,9 @@
 package pixel
 
-import "image"
+import (
+	"image"
+	"unsafe"
+)
 
 // TextureSide is the side of a block in pixels whose texture is told fastest.
 const TextureSide = 16
@@ -13,8 +16,9 @@ const TextureEdge = 40
 // all but the first. The frame has zero pad bytes, and b lies inside it.
 func (f *Frame) Repeats(b image.Rectangle) (equal, seen int) {
 	if b.Dx() == TextureSide && b.Dy() == TextureSide && hasVectors {
-		src := f.block(b.Min)
-		return repeatsBlock(src, f.Stride), TextureSide / 3 * (TextureSide - 1)
+		if src := f.block(b.Min); src != nil {
+			return repeatsBlock(src, f.Stride), TextureSide / 3 * (TextureSide - 1)
+		}
 	}
 	return f.goRepeats(b)
 }
@@ -42,7 +46,9 @@ func (f *Frame) goRepeats(b image.Rectangle) (equal, seen int) {
 // minus corner. b lies inside the frame.
 func (f *Frame) Surprises(b image.Rectangle) (surprises, edges int) {
 	if b.Dx() == TextureSide && b.Dy() == TextureSide && hasVectors {
-		return surprisesBlock(f.block(b.Min), f.Stride)
+		if src := f.block(b.Min); src != nil {
+			return surprisesBlock(src, f.Stride)
+		}
 	}
 	return f.goSurprises(b)
 }
@@ -80,9 +86,19 @@ func surprise(p, left, above, corner uint32) int {
 	return most
 }
 
-// block is the memory from at on, which has a whole block.
+// block is the memory from at on, which has a whole block whose rows are
+// Stride pixels apart; nil where they are not.
 func (f *Frame) block(at image.Point) []uint32 {
-	src := f.Pix[at.Y*f.Stride+at.X:]
-	_ = src[(TextureSide-1)*f.Stride+TextureSide-1]
-	return src
+	top := f.Row(at.Y, at.X, at.X+TextureSide)
+	bottom := f.Row(at.Y+TextureSide-1, at.X, at.X+TextureSide)
+	distance := uintptr(unsafe.Pointer(&bottom[0])) - uintptr(unsafe.Pointer(&top[0]))
+	if distance != uintptr(4*f.Stride*(TextureSide-1)) {
+		return nil
+	}
+	return top
 }
+
+// FindEdges sets the bits of those pixels of row whose colour differs from the
+// next one's, 64 to a word, and clears the others. There is a word more than
+// there are bits for.
+func FindEdges(edges []uint64, row []uint32) { findEdges(edges, row) }
