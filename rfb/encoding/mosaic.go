@@ -50,30 +50,41 @@ type part struct {
 }
 
 // classify fills the mosaic for r and reports whether there are photographs.
-// Every other block, as on a chessboard, is looked at closely; between blocks
-// of a photograph the others need only not be drawn.
+// Every other block of every other row is looked at closely; between blocks of
+// a photograph the others need only not be drawn.
 func (m *mosaic) classify(src *pixel.Frame, r image.Rectangle) bool {
 	m.cols, m.rows = (r.Dx()+blockSide-1)/blockSide, (r.Dy()+blockSide-1)/blockSide
 	clear(m.photo[:m.rows])
 	clear(m.quiet[:m.rows])
 	photo, drawings := 0, 0
-	for odd := range 2 {
-		for y := range m.rows {
-			for x := (y + odd) % 2; x < m.cols; x += 2 {
-				kind := blockPhoto
-				if odd == 0 || !m.between(x, y) || drawn(src, m.block(x, y, r)) {
-					kind = look(src, m.block(x, y, r))
-				}
-				switch kind {
-				case blockPhoto:
-					m.photo[y] |= 1 << x
-					photo++
-				case blockQuiet:
-					m.quiet[y] |= 1 << x
-				case blockDrawn:
-					drawings++
-				}
-			}
+	see := func(x, y int, glance bool) {
+		kind := blockPhoto
+		if !glance || drawn(src, m.block(x, y, r)) {
+			kind = look(src, m.block(x, y, r))
+		}
+		switch kind {
+		case blockPhoto:
+			m.photo[y] |= 1 << x
+			photo++
+		case blockQuiet:
+			m.quiet[y] |= 1 << x
+		case blockDrawn:
+			drawings++
+		}
+	}
+	for y := 0; y < m.rows; y += 2 {
+		for x := 0; x < m.cols; x += 2 {
+			see(x, y, false)
+		}
+	}
+	for y := 1; y < m.rows; y += 2 {
+		for x := 1; x < m.cols; x += 2 {
+			see(x, y, m.beside(y-1, x) && m.beside(y+1, x))
+		}
+	}
+	for y := range m.rows {
+		for x := 1 - y%2; x < m.cols; x += 2 {
+			see(x, y, m.beside(y, x) && m.at(x, y-1) && m.at(x, y+1) && m.cols*m.rows > 1)
 		}
 	}
 	switch {
@@ -95,19 +106,14 @@ func (m *mosaic) block(x, y int, r image.Rectangle) image.Rectangle {
 	return image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)
 }
 
-// between reports whether all blocks beside the one in column x and row y are
-// photographs. There are some.
-func (m *mosaic) between(x, y int) bool {
-	beside := uint64(5) << x >> 1
-	if x == 0 {
-		beside = 2
-	}
-	beside &= uint64(1)<<m.cols - 1
-	return m.photo[y]&beside == beside &&
-		(y == 0 || m.photo[y-1]>>x&1 != 0) &&
-		(y+1 == m.rows || m.photo[y+1]>>x&1 != 0) &&
-		m.rows*m.cols > 1
+// at reports whether there is a photograph in column x of row y, or no such
+// row or column.
+func (m *mosaic) at(x, y int) bool {
+	return x < 0 || y < 0 || x >= m.cols || y >= m.rows || m.photo[y]>>x&1 != 0
 }
+
+// beside reports the same of the columns beside x.
+func (m *mosaic) beside(y, x int) bool { return m.at(x-1, y) && m.at(x+1, y) }
 
 // grow makes quiet blocks beside photographs a part of them, and reports
 // whether there were any.
