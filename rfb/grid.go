@@ -25,19 +25,19 @@ const (
 type grid struct {
 	cols, rows int
 	cells      []cell
-	bytes      int // of all pieces' data
+	long       cell // has the entries of rectangles that lie in several
+	bytes      int  // of all pieces' data
 }
 
 type cell struct {
-	entries   []*entry  // those that touch it
+	entries   []*entry
 	changedAt time.Time // when a pixel of it was last seen to change
 	// photo says that what was last encoded of it for a viewer that allows
 	// loss was a photograph.
 	photo bool
 }
 
-// entry is one rectangle, encoded once per Params. It lies in one cell, or in
-// several where these hold a photograph.
+// entry is one rectangle, encoded once per Params.
 type entry struct {
 	rect   image.Rectangle
 	params encoding.Params
@@ -61,6 +61,15 @@ func (g *grid) at(c, r int) *cell {
 	return &g.cells[r*g.cols+c]
 }
 
+// holder returns where the entry for r is kept.
+func (g *grid) holder(r image.Rectangle) *cell {
+	x, y := r.Min.X/cellWidth, r.Min.Y/cellHeight
+	if r.Max.X > (x+1)*cellWidth || r.Max.Y > (y+1)*cellHeight {
+		return &g.long
+	}
+	return g.at(x, y)
+}
+
 // within yields the cells that r touches, each with its part of r.
 func (g *grid) within(r image.Rectangle) iter.Seq2[*cell, image.Rectangle] {
 	return func(yield func(*cell, image.Rectangle) bool) {
@@ -82,6 +91,7 @@ func (g *grid) changed(damage *pixel.Region, moves []move, now time.Time) {
 			g.empty(c)
 			c.changedAt = now
 		}
+		g.forgetLong(r)
 	}
 	for r := range damage.Rects() {
 		touch(r)
@@ -96,28 +106,28 @@ func (g *grid) forget(r image.Rectangle) {
 	for c := range g.within(r) {
 		g.empty(c)
 	}
+	g.forgetLong(r)
 }
 
-// empty drops all entries of c.
+func (g *grid) forgetLong(r image.Rectangle) {
+	g.long.entries = slices.DeleteFunc(g.long.entries, func(e *entry) bool {
+		if !e.rect.Overlaps(r) {
+			return false
+		}
+		g.drop(e)
+		return true
+	})
+}
+
 func (g *grid) empty(c *cell) {
-	for len(c.entries) > 0 {
-		g.drop(c.entries[len(c.entries)-1])
+	for _, e := range c.entries {
+		g.drop(e)
 	}
 	c.entries = nil
 }
 
-// keep makes an entry known in the cells that it touches.
-func (g *grid) keep(e *entry) {
-	for c := range g.within(e.rect) {
-		c.entries = append(c.entries, e)
-	}
-}
-
-// drop is the opposite of keep.
+// drop counts an entry's bytes no more.
 func (g *grid) drop(e *entry) {
-	for c := range g.within(e.rect) {
-		c.entries = slices.DeleteFunc(c.entries, func(other *entry) bool { return other == e })
-	}
 	for i := range e.pieces {
 		g.bytes -= len(e.pieces[i].Data)
 	}
@@ -128,6 +138,7 @@ func (g *grid) emptyAll() {
 	for i := range g.cells {
 		g.cells[i].entries = nil
 	}
+	g.long.entries = nil
 	g.bytes = 0
 }
 

@@ -61,15 +61,22 @@ func (g *grid) joinable(rs []image.Rectangle) (only []int) {
 	}
 	const several = -1
 	for i, r := range rs {
-		switch at := g.index(r.Min); {
-		case only[at] != 0:
-			only[at] = several
+		at := g.index(r.Min)
 		// What is too thin to be told from a drawing by itself may be a
 		// photograph's edge.
-		case g.cells[at].photo, min(r.Dx(), r.Dy()) < pixel.TextureSide:
+		if only[at] == 0 && (g.cells[at].photo || min(r.Dx(), r.Dy()) < pixel.TextureSide) {
 			only[at] = i + 1
-		default:
+		} else {
 			only[at] = several
+		}
+		if g.index(r.Max.Sub(image.Pt(1, 1))) == at {
+			continue
+		}
+		// It lies in several cells.
+		for y := r.Min.Y / cellHeight; y*cellHeight < r.Max.Y; y++ {
+			for x := r.Min.X / cellWidth; x*cellWidth < r.Max.X; x++ {
+				only[y*g.cols+x] = several
+			}
 		}
 	}
 	return only

@@ -16,7 +16,7 @@ import (
 // job is an entry that this frame has to encode.
 type job struct {
 	entry *entry
-	kept  bool         // the entry is in the grid
+	cell  *cell        // nil for what is not kept
 	src   *pixel.Frame // with the rectangle at shift
 	shift image.Point
 }
@@ -91,7 +91,7 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 	if v.overlaid && r.Overlaps(e.cursor.rect()) {
 		serial = e.cursor.serial
 	}
-	c := e.grid.at(r.Min.X/cellWidth, r.Min.Y/cellHeight)
+	c := e.grid.holder(r)
 	for _, en := range c.entries {
 		if en.rect == r && en.params == params && en.cursor == serial {
 			e.s.stats.hits.Add(1)
@@ -99,8 +99,8 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 		}
 	}
 	en := &entry{rect: r, params: params, cursor: serial}
-	e.grid.keep(en)
-	j := job{entry: en, kept: true, src: e.frame}
+	c.entries = append(c.entries, en)
+	j := job{entry: en, cell: c, src: e.frame}
 	if serial != 0 {
 		j.src, j.shift = e.cursor.painted(e.frame, r), r.Min
 	}
@@ -139,7 +139,7 @@ func (e *engine) encode(jobs []job) {
 	work()
 	helpers.Wait()
 	for _, j := range jobs {
-		if !j.kept {
+		if j.cell == nil {
 			continue
 		}
 		for i := range j.entry.pieces {
@@ -168,11 +168,8 @@ func (j job) run() {
 func (e *engine) prune(jobs []job) {
 	if len(e.viewers) < 2 {
 		for _, j := range jobs {
-			if !j.kept {
-				continue
-			}
-			for c := range e.grid.within(j.entry.rect) {
-				e.grid.empty(c)
+			if j.cell != nil {
+				e.grid.empty(j.cell)
 			}
 		}
 	}
