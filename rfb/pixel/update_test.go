@@ -216,3 +216,41 @@ func TestRenew(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRenew: whatever the pixels, dst becomes view without pad bytes, and the
+// columns that differed are told.
+func FuzzRenew(f *testing.F) {
+	f.Add([]byte("some pixels of a row and some more"), uint8(3), uint8(70))
+	f.Add([]byte{0, 0, 0, 0, 255, 1}, uint8(1), uint8(16))
+	f.Fuzz(func(t *testing.T, pix []byte, step, length uint8) {
+		n := int(length)
+		dst, view, columns := make([]uint32, n), make([]uint32, n), make([]uint64, n/64+1)
+		want := slices.Clone(columns)
+		at := 0
+		next := func() (p uint32) {
+			for range 4 {
+				if len(pix) > 0 {
+					p = p<<8 | uint32(pix[at%len(pix)])
+					at += int(step)
+				}
+			}
+			return p
+		}
+		for i := range view {
+			if view[i] = next(); i%3 == 0 {
+				dst[i] = view[i] & Mask
+			}
+			if dst[i] != view[i]&Mask {
+				want[i/64] |= 1 << (i % 64)
+			}
+		}
+		if renew(dst, view, columns) != slices.ContainsFunc(want, func(w uint64) bool { return w != 0 }) || !slices.Equal(columns, want) {
+			t.Fatalf("columns %x, want %x", columns, want)
+		}
+		for i, p := range view {
+			if dst[i] != p&Mask {
+				t.Fatalf("%08x at %d, want %08x", dst[i], i, p&Mask)
+			}
+		}
+	})
+}
