@@ -20,8 +20,9 @@ const module = "github.com/ironglass/ironglass"
 var allowed = map[string][]string{
 	"rfb/pixel":    {},
 	"rfb/wire":     {"rfb/pixel"},
-	"rfb/jpeg":     {"rfb/pixel"},
-	"rfb/encoding": {"rfb/pixel", "rfb/wire", "rfb/jpeg"},
+	"rfb/huffman":  {},
+	"rfb/jpeg":     {"rfb/pixel", "rfb/huffman"},
+	"rfb/encoding": {"rfb/pixel", "rfb/wire", "rfb/jpeg", "rfb/huffman"},
 	"rfb/security": {"rfb/pixel", "rfb/wire"},
 	"rfb":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security"},
 	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},

@@ -32,6 +32,9 @@ type grid struct {
 type cell struct {
 	entries   []*entry
 	changedAt time.Time // when a pixel of it was last seen to change
+	// photo says that what was last encoded of it for a viewer that allows
+	// loss was a photograph.
+	photo bool
 }
 
 // entry is one rectangle, encoded once per Params.

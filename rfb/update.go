@@ -74,7 +74,11 @@ func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
 			entries = append(entries, en)
 		}
 	}
-	for _, r := range cut(region) {
+	rects := cut(region)
+	if v.params.Quality >= 0 {
+		rects = e.grid.join(rects)
+	}
+	for _, r := range rects {
 		var en *entry
 		en, jobs = e.find(v, r, v.params, jobs)
 		entries = append(entries, en)
@@ -141,6 +145,9 @@ func (e *engine) encode(jobs []job) {
 		}
 		for i := range j.entry.pieces {
 			e.grid.bytes += len(j.entry.pieces[i].Data)
+		}
+		if j.entry.params.Quality >= 0 {
+			e.grid.judge(j.entry)
 		}
 	}
 	e.s.stats.encodes.Add(uint64(len(jobs)))

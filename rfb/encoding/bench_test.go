@@ -70,7 +70,7 @@ func BenchmarkClassify(b *testing.B) {
 			s := new(scratch)
 			for b.Loop() {
 				for c := range cells(g.Frame.Rect(), 256, 64) {
-					s.mosaic.classify(&s.pal, g.Frame, c)
+					s.mosaic.classify(g.Frame, c)
 				}
 			}
 		})

@@ -26,22 +26,31 @@ func cells(r image.Rectangle, width, height int) iter.Seq[image.Rectangle] {
 // indexRect numbers the colours of r into s.pal and s.index, and reports
 // whether they are no more than most.
 func (s *scratch) indexRect(src *pixel.Frame, r image.Rectangle, most int) bool {
+	return s.indexRows(src, r, most) == r.Dy()
+}
+
+// indexRows numbers the colours of r's rows into s.pal and s.index, of as many
+// rows as have no more than most, and returns how many that are.
+func (s *scratch) indexRows(src *pixel.Frame, r image.Rectangle, most int) int {
 	w := r.Dx()
 	s.pal.reset()
-	s.index = sized(s.index, w*r.Dy())
+	s.index = sized(s.index, w*r.Dy()+indexSlack)
 	var above []uint32
 	for i := range r.Dy() {
 		row := src.Row(r.Min.Y+i, r.Min.X, r.Max.X)
-		dst := s.index[i*w : (i+1)*w]
+		dst := s.index[i*w : (i+1)*w+indexSlack]
+		colours := s.pal.n
 		// Blank lines and vertical edges repeat the row above.
 		if above != nil && pixel.Same(row, above) {
-			copy(dst, s.index[(i-1)*w:])
+			copy(dst, s.index[(i-1)*w:i*w])
 		} else if !s.pal.indexRow(dst, row, most) {
-			return false
+			s.pal.n, s.index = colours, s.index[:i*w]
+			return i
 		}
 		above = row
 	}
-	return true
+	s.index = s.index[:w*r.Dy()]
+	return r.Dy()
 }
 
 // packBits gathers eight bytes that are 0 or 1 into the bits of one, the

@@ -28,8 +28,8 @@ func Encode(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece 
 		}
 		plain = image.Rectangle{}
 	}
-	for area := range cells(r, mosaicSide, mosaicSide) {
-		if !s.mosaic.classify(&s.pal, src, area) {
+	for area := range cells(r, mosaicWidth, mosaicHeight) {
+		if !s.mosaic.classify(src, area) {
 			if u := plain.Union(area); u.Dx()*u.Dy() != plain.Dx()*plain.Dy()+area.Dx()*area.Dy() {
 				flush()
 			}

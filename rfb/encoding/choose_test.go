@@ -243,11 +243,11 @@ func TestChoiceOfAPart(t *testing.T) {
 func TestLargest(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(8, 8))
 	for range 300 {
-		rows := make([]uint32, 1+rnd.IntN(7))
+		rows := make([]uint64, 1+rnd.IntN(7))
 		for y := range rows {
-			rows[y] = rnd.Uint32() | rnd.Uint32() | rnd.Uint32()
+			rows[y] = rnd.Uint64() | rnd.Uint64() | rnd.Uint64()
 			if rnd.IntN(4) == 0 {
-				rows[y] = ^uint32(0)
+				rows[y] = ^uint64(0)
 			}
 		}
 		full := func(b image.Rectangle) bool {
@@ -262,10 +262,10 @@ func TestLargest(t *testing.T) {
 		}
 		want := 0
 		for y := range rows {
-			for x := range 32 {
+			for x := range 64 {
 				for h := 1; y+h <= len(rows); h++ {
 					w := 0
-					for x+w < 32 && full(image.Rect(x+w, y, x+w+1, y+h)) {
+					for x+w < 64 && full(image.Rect(x+w, y, x+w+1, y+h)) {
 						w++
 					}
 					want = max(want, w*h)
@@ -273,7 +273,7 @@ func TestLargest(t *testing.T) {
 			}
 		}
 		if got := largest(rows); got.Dx()*got.Dy() != want || !full(got) {
-			t.Fatalf("%032b: %v, want %d blocks", rows, got, want)
+			t.Fatalf("%064b: %v, want %d blocks", rows, got, want)
 		}
 	}
 }

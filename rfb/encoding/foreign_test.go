@@ -144,12 +144,13 @@ func TestTightOfOtherServers(t *testing.T) {
 			case kind == 2:
 				var p palette
 				p.reset()
-				index := make([]byte, len(part.Pix))
+				index := make([]byte, len(part.Pix)+indexSlack)
 				if !p.indexRow(index, part.Pix, 256) {
 					f.out.WriteByte(control)
 					f.data(stream, raw)
 					break
 				}
+				index = index[:len(part.Pix)]
 				f.out.Write([]byte{control | tightFilter, tightPalette, byte(p.n - 1)})
 				f.out.Write(p.append(nil, conv))
 				if p.n <= 2 {

@@ -54,7 +54,7 @@ type hextileEncoder struct {
 	pal                *palette
 	back, fore         uint32
 	haveBack, haveFore bool
-	index              [hextileSize * hextileSize]byte
+	index              [hextileSize*hextileSize + indexSlack]byte
 }
 
 // hextileColours is the number of colours from which a tile is sent as
@@ -63,13 +63,13 @@ const hextileColours = 64
 
 func (h *hextileEncoder) append(b []byte, src *pixel.Frame, r image.Rectangle) []byte {
 	w := r.Dx()
-	index := h.index[:w*r.Dy()]
 	h.pal.reset()
 	for i := range r.Dy() {
-		if !h.pal.indexRow(index[i*w:(i+1)*w], src.Row(r.Min.Y+i, r.Min.X, r.Max.X), hextileColours) {
+		if !h.pal.indexRow(h.index[i*w:], src.Row(r.Min.Y+i, r.Min.X, r.Max.X), hextileColours) {
 			return h.appendRaw(b, src, r)
 		}
 	}
+	index := h.index[:w*r.Dy()]
 	start := len(b)
 	b = append(b, 0)
 	var mask byte

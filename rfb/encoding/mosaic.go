@@ -18,10 +18,11 @@ import (
 const (
 	// blockSide is the side of a block in pixels, that of JPEG's largest
 	// minimum coded unit.
-	blockSide = 16
-	// mosaicSide is the side of the largest area that is told apart at once,
-	// in pixels, a bit of a word for each block.
-	mosaicSide = 32 * blockSide
+	blockSide = pixel.TextureSide
+	// mosaicWidth and mosaicHeight are the sides of the largest area that is
+	// told apart at once, in pixels, a bit of a word for each block.
+	mosaicWidth  = 64 * blockSide
+	mosaicHeight = 32 * blockSide
 
 	// A photograph has a quarter of surprises and less than a quarter of
 	// pixels equal to a neighbour, and so many colours in a whole block.
@@ -34,11 +35,11 @@ const (
 	photoLeast = 6
 )
 
-// mosaic is an area in blocks, up to 32 rows of up to 32, from the area's
+// mosaic is an area in blocks, up to 32 rows of up to 64, from the area's
 // upper left corner: bit x of word y is set in photo where the block is a
 // photograph, and in quiet where it might be a quiet part of one.
 type mosaic struct {
-	photo, quiet [32]uint32
+	photo, quiet [32]uint64
 	cols, rows   int
 }
 
@@ -49,22 +50,41 @@ type part struct {
 }
 
 // classify fills the mosaic for r and reports whether there are photographs.
-func (m *mosaic) classify(pal *palette, src *pixel.Frame, r image.Rectangle) bool {
+// Every other block of every other row is looked at closely; between blocks of
+// a photograph the others need only not be drawn.
+func (m *mosaic) classify(src *pixel.Frame, r image.Rectangle) bool {
 	m.cols, m.rows = (r.Dx()+blockSide-1)/blockSide, (r.Dy()+blockSide-1)/blockSide
+	clear(m.photo[:m.rows])
+	clear(m.quiet[:m.rows])
 	photo, drawings := 0, 0
+	see := func(x, y int, glance bool) {
+		kind := blockPhoto
+		if !glance || drawn(src, m.block(x, y, r)) {
+			kind = look(src, m.block(x, y, r))
+		}
+		switch kind {
+		case blockPhoto:
+			m.photo[y] |= 1 << x
+			photo++
+		case blockQuiet:
+			m.quiet[y] |= 1 << x
+		case blockDrawn:
+			drawings++
+		}
+	}
+	for y := 0; y < m.rows; y += 2 {
+		for x := 0; x < m.cols; x += 2 {
+			see(x, y, false)
+		}
+	}
+	for y := 1; y < m.rows; y += 2 {
+		for x := 1; x < m.cols; x += 2 {
+			see(x, y, m.beside(y-1, x) && m.beside(y+1, x))
+		}
+	}
 	for y := range m.rows {
-		m.photo[y], m.quiet[y] = 0, 0
-		for x := range m.cols {
-			at := r.Min.Add(image.Pt(x*blockSide, y*blockSide))
-			switch look(pal, src, image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)) {
-			case blockPhoto:
-				m.photo[y] |= 1 << x
-				photo++
-			case blockQuiet:
-				m.quiet[y] |= 1 << x
-			case blockDrawn:
-				drawings++
-			}
+		for x := 1 - y%2; x < m.cols; x += 2 {
+			see(x, y, m.beside(y, x) && m.at(x, y-1) && m.at(x, y+1) && m.cols*m.rows > 1)
 		}
 	}
 	switch {
@@ -78,6 +98,22 @@ func (m *mosaic) classify(pal *palette, src *pixel.Frame, r image.Rectangle) boo
 	}
 	return true
 }
+
+// block is the pixels of r that are looked at for the block in column x and
+// row y: at r's edges a whole block all the same, where r has one.
+func (m *mosaic) block(x, y int, r image.Rectangle) image.Rectangle {
+	at := r.Min.Add(image.Pt(min(x*blockSide, max(r.Dx()-blockSide, 0)), min(y*blockSide, max(r.Dy()-blockSide, 0))))
+	return image.Rectangle{Min: at, Max: at.Add(image.Pt(blockSide, blockSide))}.Intersect(r)
+}
+
+// at reports whether there is a photograph in column x of row y, or no such
+// row or column.
+func (m *mosaic) at(x, y int) bool {
+	return x < 0 || y < 0 || x >= m.cols || y >= m.rows || m.photo[y]>>x&1 != 0
+}
+
+// beside reports the same of the columns beside x.
+func (m *mosaic) beside(y, x int) bool { return m.at(x-1, y) && m.at(x+1, y) }
 
 // grow makes quiet blocks beside photographs a part of them, and reports
 // whether there were any.
@@ -101,9 +137,9 @@ func (m *mosaic) grow() bool {
 }
 
 // all has every block's bit set.
-func (m *mosaic) all() (photo [32]uint32) {
+func (m *mosaic) all() (photo [32]uint64) {
 	for y := range m.rows {
-		photo[y] = uint32(1)<<m.cols - 1 // a shift by 32 gives 0
+		photo[y] = uint64(1)<<m.cols - 1 // a shift by 64 gives 0
 	}
 	return photo
 }
@@ -116,84 +152,51 @@ const (
 	blockPhoto
 )
 
+// drawn reports whether too many pixels of the block repeat for a photograph.
+func drawn(src *pixel.Frame, b image.Rectangle) bool {
+	equal, seen := src.Repeats(b)
+	return photoEqual*equal >= seen
+}
+
 // look says what the block b is.
-func look(pal *palette, src *pixel.Frame, b image.Rectangle) int {
-	equal, seen := repeats(src, b)
+func look(src *pixel.Frame, b image.Rectangle) int {
+	equal, seen := src.Repeats(b)
 	if quietEqual*equal >= seen { // all of a block of one row or column
 		return blockDrawn
 	}
-	photo := photoEqual*equal < seen
-	// A part of a block at the area's edge has its part of the colours.
-	share := func(colours int) int { return max(2, colours*b.Dx()*b.Dy()/(blockSide*blockSide)) }
-	most := share(photoColours)
+	surprises, edges := src.Surprises(b)
 	inner := (b.Dx() - 1) * (b.Dy() - 1)
-	pal.reset()
-	surprises, edges := 0, 0
-	above := src.Row(b.Min.Y, b.Min.X, b.Max.X)
-	for y := b.Min.Y + 1; y < b.Max.Y; y++ {
-		row := src.Row(y, b.Min.X, b.Max.X)
-		above = above[:len(row)]
-		left, corner := row[0], above[0]
-		for x := 1; x < len(row); x++ {
-			p, up := row[x], above[x]
-			if pal.n < most {
-				pal.number(p, most)
-			}
-			d := surprise(p, left, up, corner)
-			if d > 1 {
-				surprises++
-			}
-			if d > edge {
-				edges++
-			}
-			left, corner = p, up
-		}
-		if photo && pal.n >= most && photoSurprises*surprises >= inner {
-			return blockPhoto
-		}
-		above = row
-	}
 	switch {
 	case quietSurprises*surprises < inner:
 		return blockComputed
-	case pal.n >= share(quietColours) && quietEdges*edges <= inner:
+	case photoEqual*equal < seen && photoSurprises*surprises >= inner && colourful(src, b, photoColours):
+		return blockPhoto
+	case quietEdges*edges <= inner && colourful(src, b, quietColours):
 		return blockQuiet
 	default:
 		return blockDrawn
 	}
 }
 
-// repeats counts the pixels of the block that are equal to the one to the left
-// or above, and those that it looked at: of every third row.
-func repeats(src *pixel.Frame, b image.Rectangle) (equal, seen int) {
-	for y := b.Min.Y + 1; y < b.Max.Y; y += 3 {
-		row, above := src.Row(y, b.Min.X, b.Max.X), src.Row(y-1, b.Min.X, b.Max.X)
-		above = above[:len(row)]
-		left := row[0]
-		for x := 1; x < len(row); x++ {
-			p := row[x]
-			if p == left || p == above[x] {
-				equal++
-			}
-			left = p
+// colourful reports whether b has as many colours, of a whole block. A part of
+// one, at the area's edge, has its part of them.
+func colourful(src *pixel.Frame, b image.Rectangle, least int) bool {
+	least = max(2, least*b.Dx()*b.Dy()/(blockSide*blockSide))
+	// One bit for each of so many hashes: that two colours have one is rare
+	// enough.
+	var seen [64]uint64
+	n := 0
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for _, p := range src.Row(y, b.Min.X, b.Max.X) {
+			h := (p & pixel.Mask) * 0x9e3779b1 >> 20
+			n += int(^seen[h/64] >> (h % 64) & 1)
+			seen[h/64] |= 1 << (h % 64)
 		}
-		seen += len(row) - 1
+		if n >= least {
+			return true
+		}
 	}
-	return equal, seen
-}
-
-// edge is the surprise from which a pixel is one of a hard edge.
-const edge = 40
-
-// surprise is how far p is from left plus above minus corner in the component
-// where it is farthest.
-func surprise(p, left, above, corner uint32) int {
-	most := 0
-	for shift := 0; shift < 24; shift += 8 {
-		d := int(p>>shift&0xff) - int(left>>shift&0xff) - int(above>>shift&0xff) + int(corner>>shift&0xff)
-		most = max(most, d, -d)
-	}
-	return most
+	return false
 }
 
 // cut appends parts that together are r, which the mosaic was made for.
@@ -225,15 +228,15 @@ func toPixels(b, r image.Rectangle) image.Rectangle {
 	return image.Rectangle{Min: b.Min.Mul(blockSide), Max: b.Max.Mul(blockSide)}.Add(r.Min).Intersect(r)
 }
 
-func erase(rows []uint32, b image.Rectangle) {
-	bits := uint32(1<<b.Dx()-1) << b.Min.X
+func erase(rows []uint64, b image.Rectangle) {
+	bits := (uint64(1)<<b.Dx() - 1) << b.Min.X
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		rows[y] &^= bits
 	}
 }
 
 // largest returns the largest rectangle of set bits, empty if there are none.
-func largest(rows []uint32) image.Rectangle {
+func largest(rows []uint64) image.Rectangle {
 	var best image.Rectangle
 	most := 0
 	for top := range rows {
@@ -241,7 +244,7 @@ func largest(rows []uint32) image.Rectangle {
 		for bottom := top; bottom < len(rows) && both != 0; bottom++ {
 			both &= rows[bottom]
 			height := bottom + 1 - top
-			if bits.OnesCount32(both)*height <= most {
+			if bits.OnesCount64(both)*height <= most {
 				continue
 			}
 			// Each step takes a bit off the right end of every run.
@@ -252,7 +255,7 @@ func largest(rows []uint32) image.Rectangle {
 			}
 			if width*height > most {
 				most = width * height
-				right := bits.TrailingZeros32(last) + 1
+				right := bits.TrailingZeros64(last) + 1
 				best = image.Rect(right-width, top, right, bottom+1)
 			}
 		}

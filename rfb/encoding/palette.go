@@ -1,5 +1,12 @@
 package encoding
 
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/ironglass/ironglass/rfb/pixel"
+)
+
 // palette numbers the colours of an area in the order of their first
 // appearance.
 type palette struct {
@@ -10,6 +17,7 @@ type palette struct {
 	// empty, so that clearing the table is one addition.
 	slots [paletteSlots]uint64
 	gen   uint32
+	edges []uint64 // of the present row
 }
 
 const (
@@ -27,11 +35,17 @@ func (p *palette) reset() {
 	}
 }
 
+// key is what a slot with colour c holds, less its number.
+func (p *palette) key(c uint32) uint64 { return uint64(p.gen)<<32 | uint64(c)<<8 }
+
+// paletteSlot is the slot where colour c is sought first.
+func paletteSlot(c uint32) uint32 { return (c * 0x9e3779b1) >> (32 - paletteBits) }
+
 // number returns the number of colour c, which it adds where it is new, or -1
 // where there would be more than most colours, at most 256.
 func (p *palette) number(c uint32, most int) int {
-	key := uint64(p.gen)<<32 | uint64(c)<<8
-	for h := (c * 0x9e3779b1) >> (32 - paletteBits); ; h = (h + 1) % paletteSlots {
+	key := p.key(c)
+	for h := paletteSlot(c); ; h = (h + 1) % paletteSlots {
 		switch s := p.slots[h]; {
 		case s&^0xff == key:
 			return int(s & 0xff)
@@ -47,31 +61,38 @@ func (p *palette) number(c uint32, most int) int {
 	}
 }
 
-// indexRow writes the numbers of the row's colours to dst, which is as long,
-// and reports whether they are no more than most.
+// indexSlack is how many bytes after a row indexRow may write.
+const indexSlack = 8
+
+// indexRow writes the numbers of the row's colours to dst, which is longer by
+// indexSlack, and reports whether they are no more than most.
 func (p *palette) indexRow(dst []byte, row []uint32, most int) bool {
-	// Neighbours are mostly alike, and text goes to and fro between two
-	// colours: the two last ones need no look-up.
-	var a, b uint32
-	var ai, bi byte
-	if len(row) == 0 {
-		return true
+	if words := len(row)/64 + 1; len(p.edges) < words {
+		p.edges = make([]uint64, words)
 	}
-	a = ^row[0]
-	b = a
-	dst = dst[:len(row)]
-	for x, c := range row {
-		if c != a {
-			if c != b {
-				n := p.number(c, most)
-				if n < 0 {
-					return false
-				}
-				b, bi = c, byte(n)
+	edges := p.edges[:len(row)/64+1]
+	pixel.FindEdges(edges, row)
+	if len(row) > 0 { // the end is one too
+		edges[(len(row)-1)/64] |= 1 << ((len(row) - 1) % 64)
+	}
+	x := 0
+	for word, bits64 := range edges {
+		for ; bits64 != 0; bits64 &= bits64 - 1 {
+			end := word*64 + bits.TrailingZeros64(bits64) + 1
+			c := row[x]
+			var n int
+			if s := p.slots[paletteSlot(c)]; s&^0xff == p.key(c) {
+				n = int(s & 0xff)
+			} else if n = p.number(c, most); n < 0 {
+				return false
 			}
-			a, b, ai, bi = b, a, bi, ai
+			// Eight at a time, of which the next ones overwrite what is too
+			// much.
+			for v := uint64(n) * 0x0101010101010101; x < end; x += 8 {
+				binary.LittleEndian.PutUint64(dst[x:], v)
+			}
+			x = end
 		}
-		dst[x] = ai
 	}
 	return true
 }

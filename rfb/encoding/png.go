@@ -30,7 +30,7 @@ const (
 )
 
 // indexed appends the picture that s.index and s.pal hold.
-func (w pngWriter) indexed(level int) {
+func (w pngWriter) indexed(compression int8) {
 	s, bits := w.s, 8
 	if s.pal.n <= zrleMaxPacked {
 		bits = zrleBits(s.pal.n)
@@ -43,6 +43,7 @@ func (w pngWriter) indexed(level int) {
 	}
 	w.end(at)
 	s.plain = s.plain[:0]
+	width := 1 + (w.size.X*bits+7)/8
 	for index := s.index; len(index) > 0; index = index[w.size.X:] {
 		s.plain = append(s.plain, pngNone)
 		switch row := index[:w.size.X]; bits {
@@ -54,7 +55,7 @@ func (w pngWriter) indexed(level int) {
 			s.plain = appendPacked(s.plain, row, bits)
 		}
 	}
-	w.data(s.plain, level)
+	w.data(s.plain, func(b []byte) []byte { return compressIndices(b, s.plain, width, compression) })
 }
 
 // appendPacked packs numbers into so many bits each, 2 or 4, the leftmost in
@@ -89,9 +90,9 @@ func (w pngWriter) rgb(src *pixel.Frame, r image.Rectangle, level int) {
 		here, above = above, here
 	}
 	if noisy(s.plain) {
-		level = huffman
+		level = huffmanOnly
 	}
-	w.data(s.plain, level)
+	w.data(s.plain, func(b []byte) []byte { return deflate(b, s.plain, level) })
 }
 
 // bytes writes the row's colours to b.
@@ -125,10 +126,11 @@ func (w pngWriter) header(bits, colours int) {
 	w.end(at)
 }
 
-// data compresses the filtered rows and ends the picture.
-func (w pngWriter) data(rows []byte, level int) {
+// data compresses the filtered rows with a compressor, which appends to b, and
+// ends the picture.
+func (w pngWriter) data(rows []byte, compress func(b []byte) []byte) {
 	s, at := w.s, w.chunk("IDAT")
-	s.out = deflate(append(s.out, 0x78, 0x9c), rows, level)
+	s.out = compress(append(s.out, 0x78, 0x9c))
 	s.out = append(s.out, 0x03, 0x00) // a last block, without anything
 	s.out = binary.BigEndian.AppendUint32(s.out, adler32.Checksum(rows))
 	w.end(at)

@@ -68,17 +68,17 @@ func (l *levels) of(compression int8) int {
 	return l[min(compression, 9)]
 }
 
-// huffman is the level that looks for nothing that repeats and only gives
+// huffmanOnly is the level that looks for nothing that repeats and only gives
 // frequent bytes short codes: what noise in a picture leaves to be gained.
-const huffman = flate.HuffmanOnly
+const huffmanOnly = flate.HuffmanOnly
 
 // noisy reports whether what a filter of pictures has left is noise, in which
 // a search for repeats finds nothing: few expectations came true.
 func noisy(filtered []byte) bool { return bytes.Count(filtered, []byte{0}) < len(filtered)/4 }
 
-// deflaters has idle compressors by level, the first that of huffman: each
+// deflaters has idle compressors by level, the first that of huffmanOnly: each
 // holds about a megabyte.
-var deflaters [10 - huffman]sync.Pool
+var deflaters [10 - huffmanOnly]sync.Pool
 
 // deflater is a compressor that appends to a slice.
 type deflater struct {
@@ -96,7 +96,7 @@ func (d *deflater) Write(p []byte) (int, error) {
 // them and end with a sync flush (RFC 1951, 3.2.4: an empty stored block), so
 // that a viewer has everything and the stream can go on.
 func deflate(b, data []byte, level int) []byte {
-	d, ok := deflaters[level-huffman].Get().(*deflater)
+	d, ok := deflaters[level-huffmanOnly].Get().(*deflater)
 	if !ok {
 		d = new(deflater)
 		d.fw, _ = flate.NewWriter(d, level) // fails for an unknown level only
@@ -107,6 +107,6 @@ func deflate(b, data []byte, level int) []byte {
 	_, _ = d.fw.Write(data)
 	_ = d.fw.Flush()
 	b, d.out = d.out, nil
-	deflaters[level-huffman].Put(d)
+	deflaters[level-huffmanOnly].Put(d)
 	return b
 }

@@ -75,12 +75,9 @@ func tightCellSize(r image.Rectangle) (width, height int) {
 	return width, height
 }
 
-// Numbers of colours gain more from searching than pixels do: pictures hardly
-// repeat, and the lowest level notices soonest.
-var (
-	tightIndexLevels = levels{1, 1, 5, 5, 6, 6, 7, 7, 8, 9}
-	tightPixelLevels = levels{1, 1, 1, 4, 4, 5, 6, 7, 8, 9}
-)
+// tightPixelLevels: pictures hardly repeat, and the lowest level notices
+// soonest.
+var tightPixelLevels = levels{1, 1, 1, 4, 4, 5, 6, 7, 8, 9}
 
 func encodeTight(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []Piece {
 	s := scratches.Get().(*scratch)
@@ -88,29 +85,44 @@ func encodeTight(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) []P
 	conv := s.tconvs.get(p.Format, pixel.NewTPixelConverter)
 	width, height := tightCellSize(r)
 	for cell := range cells(r, width, height) {
-		s.out = s.out[:0]
-		tightCell(s, src, cell, conv, p)
-		out = append(out, Piece{Rect: cell, Encoding: wire.EncodingTight, Data: bytes.Clone(s.out)})
+		for !cell.Empty() {
+			s.out = s.out[:0]
+			part := cell
+			part.Max.Y = part.Min.Y + tightRows(s, src, cell, conv, p)
+			out = append(out, Piece{Rect: part, Encoding: wire.EncodingTight, Data: bytes.Clone(s.out)})
+			cell.Min.Y = part.Max.Y
+		}
 	}
 	return out
 }
 
-// tightCell appends the rectangle r to s.out in the shortest form that it
-// has.
-func tightCell(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter, p Params) {
-	most := tightColours(r.Dx()*r.Dy(), conv.Size())
-	if !s.indexRect(src, r, most) {
+// tightLeastPart is the area in pixels from which the upper rows of a rectangle
+// are worth being one with a palette, where all of it has too many colours.
+const tightLeastPart = 2048
+
+// tightRows appends to s.out the first rows of r, as many as it returns, in
+// the shortest form that they have: all of them, or those with few enough
+// colours.
+func tightRows(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Converter, p Params) int {
+	rows := s.indexRows(src, r, tightColours(r.Dx()*r.Dy(), conv.Size()))
+	if rows < r.Dy() && rows*r.Dx() < tightLeastPart {
 		tightPixels(s, src, r, conv, p)
-		return
+		return r.Dy()
 	}
+	tightIndexed(s, r.Dx(), conv, p)
+	return rows
+}
+
+// tightIndexed appends what is in s.pal and s.index, rows of that width.
+func tightIndexed(s *scratch, width int, conv *pixel.Converter, p Params) {
 	if s.pal.n == 1 {
 		s.out = conv.AppendPixel(append(s.out, tightFill), s.pal.colours[0])
 		return
 	}
 	data := s.index
 	if s.pal.n == 2 {
-		s.plain = appendBits(s.plain[:0], s.index, r.Dx())
-		data = s.plain
+		s.plain = appendBits(s.plain[:0], s.index, width)
+		data, width = s.plain, (width+7)/8
 	}
 	control := byte(tightFilter | tightResetStream0)
 	if len(data) < tightMinToCompress {
@@ -120,7 +132,7 @@ func tightCell(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Conv
 	for _, c := range s.pal.colours[:s.pal.n] {
 		s.out = conv.AppendPixel(s.out, c)
 	}
-	tightData(s, data, tightIndexLevels.of(p.Compression))
+	tightCompressed(s, data, func(b []byte) []byte { return compressIndices(b, data, width, p.Compression) })
 }
 
 // tightColours is the largest palette worth its bytes for so many pixels.
@@ -149,7 +161,7 @@ func tightPixels(s *scratch, src *pixel.Frame, r image.Rectangle, conv *pixel.Co
 	}
 	s.more = appendGradient(s.more[:0], src, r)
 	if noisy(s.more) {
-		tightFiltered(s, huffman)
+		tightFiltered(s, huffmanOnly)
 		return
 	}
 	// Where much repeats the pixels themselves may be shorter.
@@ -185,13 +197,18 @@ func tightFiltered(s *scratch, level int) {
 // tightData appends data to s.out as basic compression has it: the length of
 // the zlib data in one to three bytes, then that data.
 func tightData(s *scratch, data []byte, level int) {
+	tightCompressed(s, data, func(b []byte) []byte { return deflate(b, data, level) })
+}
+
+// tightCompressed is tightData with a compressor, which appends to b.
+func tightCompressed(s *scratch, data []byte, compress func(b []byte) []byte) {
 	if len(data) < tightMinToCompress {
 		s.out = append(s.out, data...)
 		return
 	}
 	at := len(s.out)
 	s.out = append(s.out, 0, 0, 0, 0x78, 0x9c)
-	s.out = putCompact(deflate(s.out, data, level), at)
+	s.out = putCompact(compress(s.out), at)
 }
 
 // putCompact puts the length of what follows the three bytes at at there and

@@ -37,7 +37,7 @@ func encodeTightPNG(out []Piece, src *pixel.Frame, r image.Rectangle, p Params) 
 			s.out = append(s.out, tightPNG, 0, 0, 0)
 			w := pngWriter{s: s, size: cell.Size(), conv: conv, exact: conv.Size() == 3}
 			if few {
-				w.indexed(tightIndexLevels.of(p.Compression))
+				w.indexed(p.Compression)
 			} else {
 				w.rgb(src, cell, tightPixelLevels.of(p.Compression))
 			}

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+
+	"github.com/ironglass/ironglass/rfb/huffman"
 )
 
 // symbols keeps what is to be coded until all of it is known, so that a picture
@@ -132,63 +134,20 @@ func (s *symbols) appendTables(b []byte, tables int) []byte {
 // codeLengths returns how many codes of 1 to 16 bits code symbols shortest
 // that occur as often as order says in its bits from 8 on, the rarest first.
 func codeLengths(order []uint64) (lengths [16]uint8) {
-	// No code may be all ones, so one more symbol takes that one. Leaves come
-	// first, in ascending order; inner nodes follow, and are made in that
-	// order too.
-	const most = 257
-	var (
-		weight [2 * most]uint64
-		parent [2 * most]uint16
-		depth  [2 * most]uint8
-		count  [most]int // by depth
-	)
-	leaves := len(order) + 1
-	weight[0] = 1
+	// No code may be all ones, so one more symbol takes that one.
+	var weights [257]uint64
+	weights[0] = 1
 	for i, o := range order {
-		weight[i+1] = o >> 8
+		weights[i+1] = o >> 8
 	}
-	leaf, inner, root := 0, leaves, 2*leaves-2
-	for node := leaves; node <= root; node++ {
-		for range 2 {
-			if leaf < leaves && (inner == node || weight[leaf] <= weight[inner]) {
-				weight[node] += weight[leaf]
-				parent[leaf] = uint16(node)
-				leaf++
-			} else {
-				weight[node] += weight[inner]
-				parent[inner] = uint16(node)
-				inner++
-			}
-		}
+	counts := huffman.Lengths(weights[:len(order)+1], len(lengths))
+	longest := len(lengths)
+	for counts[longest] == 0 {
+		longest--
 	}
-	deepest := 0
-	for node := root - 1; node >= 0; node-- {
-		depth[node] = depth[parent[node]] + 1
-		if node < leaves {
-			count[depth[node]]++
-			deepest = max(deepest, int(depth[node]))
-		}
-	}
-	// Codes that are too long go elsewhere in pairs: one takes their prefix,
-	// the other shares that of a shorter one (T.81 figure K.3).
-	for ; deepest > 16; deepest-- {
-		for count[deepest] > 0 {
-			shorter := deepest - 2
-			for count[shorter] == 0 {
-				shorter--
-			}
-			count[deepest] -= 2
-			count[deepest-1]++
-			count[shorter]--
-			count[shorter+1] += 2
-		}
-	}
-	for count[deepest] == 0 {
-		deepest--
-	}
-	count[deepest]-- // the one of ones
+	counts[longest]-- // the one of ones
 	for i := range lengths {
-		lengths[i] = uint8(count[i+1])
+		lengths[i] = uint8(counts[i+1])
 	}
 	return lengths
 }

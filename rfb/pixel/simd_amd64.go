@@ -70,12 +70,12 @@ func hashBlocks(acc *hashState, row []uint32) int {
 // edgeBlocks sets the bits of edges for as many pixels of row, which has some,
 // as fill whole blocks and have a next one, and returns how many.
 func edgeBlocks(edges []uint64, row []uint32) int {
-	n := (len(row) - 1) &^ 63
+	n := (len(row) - 1) &^ 7
 	if !hasVectors || n == 0 {
 		return 0
 	}
-	edges = edges[:n/64]
-	edgesAVX2(&edges[0], &row[0], n/64)
+	edges = edges[:(n+63)/64]
+	edgesAVX2(&edges[0], &row[0], n/8)
 	return n
 }
 
@@ -104,4 +104,4 @@ func sameAVX2(a, b *uint32, n int) int
 func hashAVX2(acc *hashState, row *uint32, blocks int)
 
 //go:noescape
-func edgesAVX2(edges *uint64, row *uint32, words int)
+func edgesAVX2(edges *uint64, row *uint32, blocks int)

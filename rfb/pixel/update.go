@@ -1,6 +1,9 @@
 package pixel
 
-import "image"
+import (
+	"image"
+	"math/bits"
+)
 
 // Update works in bands of this many rows: within a band what differs is
 // reported with common upper and lower edges.
@@ -41,16 +44,14 @@ func Update(dst, view *Frame, r *Region) *Region {
 // updater is the state of one Update.
 type updater struct {
 	dst, view *Frame
-	// padded says that the view's pad bytes were seen to differ where its
-	// colours do not, so that comparing whole bytes finds nothing out.
-	padded bool
-	out    *Region
+	out       *Region
 	// prev is where the last band of out begins.
 	prev int
 	// spans are the columns that differ in the present band, ordered.
 	spans []span
-	// chunks are those of the present rectangle of the present band.
-	chunks []span
+	// chunks are those of the present rectangle of the present band, from its
+	// left on: a bit for each column that differs.
+	chunks []uint64
 }
 
 // span is the columns from x0 up to but not including x1.
@@ -66,24 +67,21 @@ func (u *updater) band(band []image.Rectangle, area image.Rectangle, y0, y1 int)
 		if x0 >= x1 {
 			continue
 		}
-		first := x0 / chunkColumns
-		n := (x1-1)/chunkColumns + 1 - first
+		n := (x1 - x0 + chunkColumns - 1) / chunkColumns
 		if cap(u.chunks) < n {
-			u.chunks = make([]span, n)
+			u.chunks = make([]uint64, n)
 		}
 		u.chunks = u.chunks[:n]
-		for i := range u.chunks {
-			u.chunks[i] = span{maxInt, 0}
-		}
+		clear(u.chunks)
 		changed := false
 		for y := y0; y < y1; y++ {
-			if u.row(y, x0, x1, first) {
+			if renew(u.dst.Row(y, x0, x1), u.view.Row(y, x0, x1), u.chunks) {
 				changed = true
 				top, bottom = min(top, y), max(bottom, y+1)
 			}
 		}
 		if changed {
-			u.merge()
+			u.merge(x0)
 		}
 	}
 	if len(u.spans) == 0 {
@@ -100,45 +98,45 @@ func (u *updater) band(band []image.Rectangle, area image.Rectangle, y0, y1 int)
 	}
 }
 
-// row brings one row from x0 to x1 up to date and widens the chunks, counted
-// from first, by the columns that it wrote.
-func (u *updater) row(y, x0, x1, first int) (changed bool) {
-	d, v := u.dst.Row(y, x0, x1), u.view.Row(y, x0, x1)
-	if !u.padded && Same(d, v) {
-		return false
-	}
-	for x := 0; ; {
-		x += firstDiff(d[x:], v[x:])
-		if x == len(d) {
-			break
-		}
-		end := min(len(d), ((x0+x)|(chunkColumns-1))+1-x0)
-		// The view may have changed since, so that this finds none.
-		if n := lastDiff(d[x:end], v[x:end]) + 1; n > 0 {
-			copyMasked(d[x:x+n], v[x:x+n])
-			c := &u.chunks[(x0+x)/chunkColumns-first]
-			c.x0, c.x1 = min(c.x0, x0+x), max(c.x1, x0+x+n)
-			changed = true
-		}
-		x = end
-	}
-	if !changed {
-		u.padded = true
-	}
-	return changed
-}
-
-// merge appends what the chunks of one rectangle hold to the spans.
-func (u *updater) merge() {
+// merge appends what the chunks of one rectangle hold to the spans. The first
+// begins at column x.
+func (u *updater) merge(x int) {
 	open := -1 // the last span of this rectangle
-	for _, c := range u.chunks {
-		switch {
-		case c.x1 == 0:
-		case open >= 0 && c.x0-u.spans[open].x1 < mergeGap:
-			u.spans[open].x1 = c.x1
-		default:
-			u.spans = append(u.spans, c)
+	for i, c := range u.chunks {
+		if c == 0 {
+			continue
+		}
+		at := x + i*chunkColumns
+		s := span{at + bits.TrailingZeros64(c), at + bits.Len64(c)}
+		if open >= 0 && s.x0-u.spans[open].x1 < mergeGap {
+			u.spans[open].x1 = s.x1
+		} else {
+			u.spans = append(u.spans, s)
 			open = len(u.spans) - 1
 		}
 	}
+}
+
+// renew brings dst up to date with view, which is as long, and reports whether
+// anything differed. It sets the bits of columns for what did, 64 pixels to a
+// word. Pixels are read once: what was written is what was compared.
+func renew(dst, view []uint32, columns []uint64) bool {
+	n, changed := renewBlocks(dst, view, columns)
+	dst, view = dst[n:], view[n:]
+	view = view[:len(dst)]
+	for len(dst) > 0 {
+		// Up to the end of a word, where all of it is often the same.
+		word, m := &columns[n/64], min(64-n%64, len(dst))
+		if !Same(dst[:m], view[:m]) {
+			for i := range m {
+				if p := view[i] & Mask; p != dst[i] {
+					dst[i] = p
+					*word |= 1 << ((n + i) % 64)
+					changed = true
+				}
+			}
+		}
+		dst, view, n = dst[m:], view[m:], n+m
+	}
+	return changed
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -182,4 +183,74 @@ func ExampleUpdate() {
 		fmt.Println(r)
 	}
 	// Output: (100,50)-(108,60)
+}
+
+// What differs is found and made equal, whatever the length, and nothing else
+// is touched; with the machine's own instructions as in Go.
+func TestRenew(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 6))
+	for i := range 3000 {
+		n := 1 + i%200
+		dst := noise(rnd, n+2, 1).Pix
+		view, want, columns := make([]uint32, n), slices.Clone(dst), make([]uint64, (n+63)/64)
+		rare := 1 + rnd.IntN(40)
+		changed := false
+		before := rnd.Uint64()
+		columns[0] = before
+		marks := slices.Clone(columns)
+		for x := range view {
+			p := dst[x+1]
+			if rnd.IntN(rare) == 0 {
+				p ^= 1 << rnd.IntN(24)
+				marks[x/64] |= 1 << (x % 64)
+				changed = true
+			}
+			want[x+1] = p
+			view[x] = p
+			if i%2 == 0 {
+				view[x] |= rnd.Uint32() << 24
+			}
+		}
+		if got := renew(dst[1:n+1], view, columns); got != changed || !slices.Equal(dst, want) || !slices.Equal(columns, marks) {
+			t.Fatalf("%d pixels: changed %v, want %v; columns %x, want %x; %x, want %x", n, got, changed, columns, marks, dst, want)
+		}
+	}
+}
+
+// FuzzRenew: whatever the pixels, dst becomes view without pad bytes, and the
+// columns that differed are told.
+func FuzzRenew(f *testing.F) {
+	f.Add([]byte("some pixels of a row and some more"), uint8(3), uint8(70))
+	f.Add([]byte{0, 0, 0, 0, 255, 1}, uint8(1), uint8(16))
+	f.Fuzz(func(t *testing.T, pix []byte, step, length uint8) {
+		n := int(length)
+		dst, view, columns := make([]uint32, n), make([]uint32, n), make([]uint64, n/64+1)
+		want := slices.Clone(columns)
+		at := 0
+		next := func() (p uint32) {
+			for range 4 {
+				if len(pix) > 0 {
+					p = p<<8 | uint32(pix[at%len(pix)])
+					at += int(step)
+				}
+			}
+			return p
+		}
+		for i := range view {
+			if view[i] = next(); i%3 == 0 {
+				dst[i] = view[i] & Mask
+			}
+			if dst[i] != view[i]&Mask {
+				want[i/64] |= 1 << (i % 64)
+			}
+		}
+		if renew(dst, view, columns) != slices.ContainsFunc(want, func(w uint64) bool { return w != 0 }) || !slices.Equal(columns, want) {
+			t.Fatalf("columns %x, want %x", columns, want)
+		}
+		for i, p := range view {
+			if dst[i] != p&Mask {
+				t.Fatalf("%08x at %d, want %08x", dst[i], i, p&Mask)
+			}
+		}
+	})
 }

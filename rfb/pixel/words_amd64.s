@@ -72,15 +72,16 @@ loop:
 	VPCMPEQD Y14, Y0, Y0; \
 	VMOVMSKPS Y0, reg
 
-// func edgesAVX2(edges *uint64, row *uint32, words int)
+// func edgesAVX2(edges *uint64, row *uint32, blocks int)
 TEXT ·edgesAVX2(SB), NOSPLIT, $0-24
 	MOVQ edges+0(FP), DI
 	MOVQ row+8(FP), SI
-	MOVQ words+16(FP), CX
-	SHLQ $1, CX // half a word at a time
+	MOVQ blocks+16(FP), CX
 	VPXOR Y14, Y14, Y14
 	VPCMPEQD Y15, Y15, Y15
 	VPSRLD $8, Y15, Y15
+	SUBQ $4, CX // four at a time
+	JB   rest
 loop:
 	EDGES(0, AX)
 	EDGES(32, BX)
@@ -96,7 +97,19 @@ loop:
 	MOVL AX, (DI)
 	ADDQ $4, DI
 	ADDQ $128, SI
-	SUBQ $1, CX
-	JNZ  loop
+	SUBQ $4, CX
+	JAE  loop
+rest:
+	ADDQ $4, CX
+	JZ   done
+one:
+	EDGES(0, AX)
+	NOTL AX
+	MOVB AX, (DI)
+	INCQ DI
+	ADDQ $32, SI
+	DECQ CX
+	JNZ  one
+done:
 	VZEROUPPER
 	RET
