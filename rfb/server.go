@@ -12,6 +12,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/ironglass/ironglass/rfb/direct"
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/security"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -199,6 +200,7 @@ func (s *Server) post(e event) bool {
 // error that wraps security.ErrRefused is of a viewer with a wrong password or
 // certificate; such answers are slowed, by the host of conn's RemoteAddr.
 func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
+	conn = direct.Wrap(conn)
 	defer conn.Close() // the connection is done with
 	if cfg.Label == "" && conn.RemoteAddr() != nil {
 		cfg.Label = conn.RemoteAddr().String()
