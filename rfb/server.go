@@ -55,6 +55,10 @@ type ServerConfig struct {
 	// CacheBytes bounds the memory of encoded pieces kept for further
 	// viewers; 0 is 16 MiB, negative keeps none.
 	CacheBytes int
+	// Heavy, if not nil, is called on the loop before (true) and after (false)
+	// it encodes a frame that is worth every processor. A program that keeps
+	// to one processor otherwise takes the others meanwhile.
+	Heavy func(begins bool)
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 	// SourceEnded is called on the source's goroutine when its Run returned
