@@ -21,6 +21,8 @@ type picture struct {
 	trim *time.Timer
 	due  bool // trim runs
 	used bool // there was a look since it was started
+	// rested is Config.Rested.
+	rested func()
 }
 
 // reader is one way of reading the screen. The picture's lock is held for
@@ -56,6 +58,7 @@ func (x *Display) openPicture(width, height int) error {
 	p := &x.picture
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.rested = x.cfg.Rested
 	return p.chooseLocked(x, width, height)
 }
 
@@ -154,6 +157,9 @@ func (p *picture) trimNow() {
 		return
 	}
 	p.frame = pixel.Frame{}
+	if p.rested != nil {
+		p.rested()
+	}
 }
 
 func (p *picture) close() {

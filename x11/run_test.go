@@ -480,21 +480,6 @@ func TestTrim(t *testing.T) {
 		x.picture.trimNow()
 		p.fill(image.Rect(10, 10, 20, 20), 0xabcdef)
 		v.settle(t, p)
-		// What is looked at all the time is given back from time to time, and
-		// the timer ends with the looks.
-		for range 2 {
-			if err := x.Grab(new(pixel.Region), func(*pixel.Frame) {}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, due := range []bool{true, false} {
-			x.picture.trimNow()
-			x.picture.mu.Lock()
-			if x.picture.due != due {
-				t.Errorf("%s: the timer runs: %v", way, x.picture.due)
-			}
-			x.picture.mu.Unlock()
-		}
 		_ = stop()
 		_ = x.Close()
 		x.picture.trimNow()

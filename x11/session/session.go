@@ -57,6 +57,8 @@ type Config struct {
 	Log *slog.Logger
 	// Heavy is the server's (rfb.ServerConfig).
 	Heavy func(begins bool)
+	// Rested is the display's (x11.Config).
+	Rested func()
 	// Changed, if not nil, is called when the viewers or what they see have
 	// changed. It must return at once.
 	Changed func()
