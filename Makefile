@@ -36,6 +36,7 @@ help:
 	@echo 'make lint      formatting, vet, golangci-lint, known vulnerabilities, scripts'
 	@echo 'make bench     benchmarks and the figures of the whole path'
 	@echo 'make bench-peers  servers side by side in every load; writes docs/bench-peers.md'
+	@echo 'make bench-proxy  viewers through the proxy and websockify; writes docs/bench-proxy.md'
 	@echo 'make fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make clean     remove what was built; bin/tools stays'
 
@@ -79,11 +80,16 @@ soak: deps-test web
 .PHONY: bench
 bench: deps-test web
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -timeout $(TESTTIMEOUT) $(PKGS)
-	$(MAKE) bench-peers
+	$(MAKE) bench-peers bench-proxy
 
-# The servers of X screens side by side, which takes about 20 minutes; flags
+# The servers of X screens side by side, which takes about 14 minutes; flags
 # such as BENCHPEERS='-loads video -viewers 1' make it less.
 BENCHPEERS ?= -o docs
+# Viewers through the service against viewers through websockify.
+.PHONY: bench-proxy
+bench-proxy: deps-test web
+	$(GO) run ./integration/benchproxy -o docs/bench-proxy.md
+
 .PHONY: bench-peers
 bench-peers: deps-test
 	$(GO) run ./integration/benchpeers $(BENCHPEERS)

@@ -21,7 +21,7 @@ test='gcc libc6-dev
 	x11-utils x11-apps x11-xserver-utils xdotool
 	chromium|chromium-browser
 	tigervnc-viewer xclip xtightvncviewer ssvnc gvncviewer libvncserver-dev
-	tigervnc-standalone-server tigervnc-scraping-server x11vnc'
+	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify'
 lint='shellcheck'
 
 case "${1-}" in

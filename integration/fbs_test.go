@@ -208,12 +208,12 @@ func TestRecordingOfPeer(t *testing.T) {
 	}
 
 	for _, speed := range []float64{-1, 50} {
-		p := fbs.NewPlayer(fbs.PlayerConfig{Speed: speed, Open: func() (io.ReadCloser, error) { return os.Open(file) }})
+		p := fbs.NewPlayer(fbs.PlayerConfig{Speed: speed, Recording: fbs.Stream(func() (io.ReadCloser, error) { return os.Open(file) })})
 		front := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
 		becomes(t, front, want)
 		eventually(t, "the end", func() error {
-			if !p.Finished() {
-				return fmt.Errorf("it is at %v", p.Position())
+			if !p.State().Finished {
+				return fmt.Errorf("it is at %v", p.State().Position)
 			}
 			return nil
 		})

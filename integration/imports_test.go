@@ -29,10 +29,12 @@ var allowed = map[string][]string{
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"x11":          {"rfb/pixel", "rfb/direct", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
+	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice"},
-	"web":   {},
+	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
+	"proxy/typing": {"x11/keysym"},
+	"web":          {},
 	// A launcher knows RFB only as far as the greeting.
 	"launcher":           {"rfb/wire", "rfb/pixel"},
 	"launcher/inventory": {"launcher"},
@@ -40,10 +42,11 @@ var allowed = map[string][]string{
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote, and a session is looked
 	// into for what it leaves; all else is tried by its programs.
-	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/typing"},
 	// What is measured is a program; the X program that draws connects as x11 does.
-	"integration/loads": {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
-	"integration/xload": {"integration/loads", "rfb/pixel", "x11"},
+	"integration/loads":      {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
+	"integration/benchproxy": {"integration/loads"},
+	"integration/xload":      {"integration/loads", "rfb/pixel", "x11"},
 }
 
 // forbidden says what a program must not contain, by prefix: the supervisor

@@ -16,8 +16,11 @@ type node struct {
 	name     string
 	geometry string
 	command  []string
-	rfb      string // a VNC server of its own, instead of command
+	rfb      string // a VNC server of its own, instead of command, in YAML
+	layout   string // of the machine's keyboard
 	log      string // the file that the node's program writes to
+
+	recording string // what the configuration says of it, as YAML
 }
 
 // pictureNode is a node that shows xclient's picture.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -142,5 +143,36 @@ func TestQEMU(t *testing.T) {
 			return n > 0 && to.CutTexts[n-1].Extended != nil && to.CutTexts[n-1].Extended.Text == text
 		})
 		from, to = to, from
+	}
+}
+
+// TestNativePower: a virtual machine's power is switched through the API.
+func TestNativePower(t *testing.T) {
+	need(t, "qemu-system-x86_64")
+	dir := shortDir(t)
+	vnc, control := filepath.Join(dir, "vnc"), filepath.Join(dir, "qmp")
+	qemu := startProgram(t, nil, "qemu-system-x86_64", "-machine", "pc,accel=tcg", "-m", "32", "-nodefaults", "-vga", "std",
+		"-no-shutdown", "-vnc", "unix:"+vnc+",power-control=on", "-qmp", "unix:"+control+",server=on,wait=off")
+	m := dialMonitor(t, qemu, control)
+	s := startService(t, &node{name: "vm", rfb: "unix:" + vnc})
+	post := func(action string, status int) error {
+		_, err := s.do(t, http.MethodPost, "/v1/nodes/vm/power", fmt.Sprintf(`{"action":%q}`, action), status)
+		return err
+	}
+	if err := post("reset", http.StatusConflict); err != nil {
+		t.Errorf("before the console runs: %v", err)
+	}
+	if _, err := s.get(t, "/v1/nodes/vm/console/screenshot?timeout=30s", http.StatusOK); err != nil {
+		t.Fatal(err)
+	}
+	for action, event := range map[string]string{"off": "POWERDOWN", "reset": "RESET"} {
+		eventually(t, "the power to be switched", func() error { return post(action, http.StatusNoContent) })
+		m.await(t, event)
+	}
+	if err := post("on", http.StatusConflict); err != nil {
+		t.Error(err)
+	}
+	if err := post("explode", http.StatusBadRequest); err != nil {
+		t.Error(err)
 	}
 }

@@ -102,7 +102,11 @@ func (s *service) configure(t testing.TB, listen string) {
 	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\nnodes:\n", listen, filepath.Join(s.dir, "state"))
 	for _, n := range s.nodes {
 		if n.rfb != "" {
-			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %q}\n", n.name, n.rfb)
+			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %s", n.name, n.rfb)
+			if n.layout != "" {
+				fmt.Fprintf(&b, ", layout: %s", n.layout)
+			}
+			b.WriteString("}\n")
 			continue
 		}
 		// JSON is YAML.
@@ -113,6 +117,12 @@ func (s *service) configure(t testing.TB, listen string) {
 		fmt.Fprintf(&b, "  - name: %s\n    console: {command: %s", n.name, command)
 		if n.geometry != "" {
 			fmt.Fprintf(&b, ", geometry: %s", n.geometry)
+		}
+		if n.layout != "" {
+			fmt.Fprintf(&b, ", layout: %s", n.layout)
+		}
+		if n.recording != "" {
+			fmt.Fprintf(&b, ", recording: %s", n.recording)
 		}
 		b.WriteString("}\n")
 	}

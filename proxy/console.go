@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"math"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/notice"
@@ -89,8 +92,9 @@ const (
 // first viewer, and an RFB server that shows it to all of them. Its methods
 // may be called from any goroutine.
 //
-// It has no goroutine of its own: the RFB server runs a chain of sources, and
-// each link does its part of the work (see hub) while it is shown.
+// It has no goroutine of its own but one while a text is typed: the RFB server
+// runs a chain of sources, and each link does its part of the work (see hub)
+// while it is shown.
 type Console struct {
 	node    Node
 	linger  time.Duration
@@ -99,26 +103,43 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
-	awaiting atomic.Int64   // calls of Screenshot
-	work     sync.WaitGroup // stops under way
+	audit    func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
+	typist   typist // types into it for people
+	recorder recorder
 
-	mu       sync.Mutex
-	hub      *hub // nil until somebody looks, and after a stop
-	status   Status
-	changed  chan struct{} // closed, and replaced, when status changes
-	closed   bool
-	stopped  chan struct{} // closed when the last stop is complete; nil before the first
-	retired  rfb.Stats     // of hubs that are gone
-	farewell string        // why the last hub was ended
+	awaiting  atomic.Int64   // calls that need it running: of Screenshot and hold
+	activeAt  atomic.Int64   // when somebody last used it, in Unix nanoseconds
+	alert     atomic.Bool    // any use is to ring the clock
+	version   atomic.Uint64  // changes with what is seen of the console
+	work      sync.WaitGroup // stops under way
+	clock     *time.Timer    // runs tick
+	lease     Lease          // with defaults
+	tell      func()         // that something changed
+	enforcing sync.Mutex     // one enforce at a time
+
+	mu      sync.Mutex
+	hub     *hub // nil until somebody looks, and after a stop
+	status  Status
+	changed chan struct{} // closed, and replaced, when status changes
+	closed  bool
+	stopped chan struct{} // closed when the last stop is complete; nil before the first
+	retired rfb.Stats     // of hubs that are gone
 }
 
 func newConsole(n Node, s *Service) *Console {
-	return &Console{
+	c := &Console{
 		node: n, linger: s.cfg.Linger, limits: s.cfg.Limits, metrics: s.metrics, revoke: s.cfg.Tokens.Revoke,
-		log:     s.cfg.Log.With("node", n.Name),
-		status:  Status{State: Cold, Since: time.Now(), Enabled: true},
-		changed: make(chan struct{}),
+		audit: s.audit, tell: s.fleet.tell,
+		lease:    n.Lease.or(s.cfg.Lease).withDefaults(),
+		log:      s.cfg.Log.With("node", n.Name),
+		status:   Status{State: Cold, Since: time.Now(), Enabled: true},
+		changed:  make(chan struct{}),
+		typist:   newTypist(s.life),
+		recorder: s.recorderFor(n),
 	}
+	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
+	c.clock.Stop() // until there is something to wait for
+	return c
 }
 
 // Node returns what the console is of.
@@ -175,19 +196,33 @@ func (c *Console) setLocked(state State, reason string, retryAt time.Time) {
 		if state == Lost || state == Failed {
 			level = slog.LevelWarn
 		}
+		c.recordLocked(state)
 		c.log.Log(context.Background(), level, "console "+state.String(), "was", old.State.String(), "reason", reason)
 	}
 }
 
+// notify wakes who watches the console for something beside its Status.
+func (c *Console) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notifyLocked()
+}
+
 func (c *Console) notifyLocked() {
+	c.version.Add(1)
 	close(c.changed)
 	c.changed = make(chan struct{})
+	c.tell()
 }
 
 // open returns the hub that people look at now.
 func (c *Console) open() (*hub, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.openLocked()
+}
+
+func (c *Console) openLocked() (*hub, error) {
 	switch {
 	case c.closed:
 		return nil, ErrClosed
@@ -198,24 +233,6 @@ func (c *Console) open() (*hub, error) {
 		c.hub = newHub(c)
 	}
 	return c.hub, nil
-}
-
-// Serve shows the console to one viewer until the viewer leaves (nil), ctx
-// ends or the console is stopped (rfb.ErrClosed), and closes conn.
-func (c *Console) Serve(ctx context.Context, conn net.Conn, v rfb.ViewerConfig) error {
-	h, err := c.open()
-	if err != nil {
-		conn.Close() // nothing was said on it
-		return err
-	}
-	return h.server.Serve(ctx, conn, v)
-}
-
-// Farewell is what viewers were told when the console was last stopped.
-func (c *Console) Farewell() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.farewell
 }
 
 // Enable lets people look again after Disable.
@@ -240,31 +257,43 @@ func (c *Console) Disable(why string) error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	h := c.hub
-	c.hub = nil
 	c.status.Enabled = false
-	c.farewell = why
-	c.setLocked(Cold, why, time.Time{})
-	before, done := c.stopped, make(chan struct{})
-	c.stopped = done
-	c.work.Add(1)
+	stop := c.haltLocked(&parting{closeStopped, "The console was stopped", why})
 	c.mu.Unlock()
 
 	err := c.revoke(c.node.Name)
-	go c.stop(h, why, before, done)
+	c.notify() // who is here by a token is not any more
+	stop()
 	return err
+}
+
+// haltLocked makes the console cold, of which nobody who looks is part any
+// more. stop, which must be called without c.mu, then tells them why, ends
+// their sessions and what the backend runs, in its own time.
+func (c *Console) haltLocked(why *parting) (stop func()) {
+	h := c.hub
+	c.hub = nil
+	c.clock.Stop()
+	if h != nil {
+		h.parting.Store(why)
+	}
+	c.setLocked(Cold, why.text, time.Time{})
+	before, done := c.stopped, make(chan struct{})
+	c.stopped = done
+	c.work.Add(1)
+	return func() { go c.stop(h, why, before, done) }
 }
 
 // stop ends h, if there is one, and what the backend runs. It then closes
 // done.
-func (c *Console) stop(h *hub, why string, before <-chan struct{}, done chan<- struct{}) {
+func (c *Console) stop(h *hub, why *parting, before <-chan struct{}, done chan<- struct{}) {
 	defer c.work.Done()
 	defer close(done)
 	if before != nil {
 		<-before
 	}
 	if h != nil {
-		h.end("The console was stopped", why)
+		h.end(why)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -273,23 +302,41 @@ func (c *Console) stop(h *hub, why string, before <-chan struct{}, done chan<- s
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.hub == nil {
-			c.setLocked(Cold, fmt.Sprintf("%s; stopping it failed: %v", why, err), time.Time{})
+			c.setLocked(Cold, fmt.Sprintf("%s Stopping it failed: %v", why.text, err), time.Time{})
 		}
 		return
 	}
-	c.log.Info("console stopped", "reason", why)
+	c.log.Info("console stopped", "reason", why.text)
+}
+
+// retire ends the viewers' sessions, the console's and what the backend runs,
+// and returns what was shown in all. stopped is nil where the node is gone for
+// good, otherwise it is closed when another may start its console.
+func (c *Console) retire(stopped chan<- struct{}) rfb.Stats {
+	why := &parting{closeStopped, "The console was stopped", "The node was removed from the configuration."}
+	if stopped != nil {
+		defer close(stopped)
+		why = &parting{websocket.CloseServiceRestart, "The console starts anew", "The node's configuration has changed."}
+	}
+	c.mu.Lock()
+	c.closed = true
+	stop := c.haltLocked(why)
+	c.mu.Unlock()
+	stop()
+	c.work.Wait()
+	return c.Stats()
 }
 
 // close ends the viewers' sessions and the console's and waits for them.
 func (c *Console) close() {
-	const why = "The service is going down."
 	c.mu.Lock()
 	h := c.hub
-	c.hub, c.closed, c.farewell = nil, true, why
+	c.hub, c.closed = nil, true
+	c.clock.Stop()
 	c.setLocked(Cold, "", time.Time{})
 	c.mu.Unlock()
 	if h != nil {
-		h.end(why, "The page goes on by itself when the service is back.")
+		h.end(&parting{headline: "The service is going down.", text: "The page goes on by itself when the service is back."})
 	}
 	c.work.Wait()
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/ironglass/ironglass/proxy/token"
 )
 
 // origin is u's origin as browsers write it.
@@ -48,7 +50,7 @@ func (s *Service) mayConnect(r *http.Request) bool {
 	if err != nil || len(values) != 1 {
 		return false
 	}
-	_, ok := s.origins[origin(u)]
+	_, ok := s.access.Load().origins[origin(u)]
 	return ok
 }
 
@@ -57,7 +59,7 @@ func (s *Service) mayConnect(r *http.Request) bool {
 // they reach it by is a loopback one: a page whose own name was made to
 // resolve to 127.0.0.1 does not have that (DNS rebinding).
 func (s *Service) checkHost(r *http.Request) *problem {
-	if s.cfg.APIToken != "" || isLoopback(r.Host) || s.public != nil && strings.EqualFold(r.Host, s.public.Host) {
+	if s.access.Load().closed() || isLoopback(r.Host) || s.public != nil && strings.EqualFold(r.Host, s.public.Host) {
 		return nil
 	}
 	return newProblem(http.StatusMisdirectedRequest, "host",
@@ -78,29 +80,86 @@ func isLoopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// authorize checks that a request to the API is its sender's own wish and
-// that the sender may make it.
-func (s *Service) authorize(r *http.Request) *problem {
-	if s.cfg.APIToken != "" {
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return newProblem(http.StatusUnauthorized, "credential-missing",
-				"The API needs a credential: send it as Authorization: Bearer.")
-		}
-		if !equalSecrets(strings.TrimSpace(given), s.cfg.APIToken) {
-			s.metrics.refuse("credential")
-			return newProblem(http.StatusUnauthorized, "credential-wrong", "The API does not know this credential.")
-		}
-		return nil
+// caller is who a request of the API comes from.
+type caller struct {
+	// admin is set for the holder of the API's credential and, where there is
+	// none, for people on this machine.
+	admin bool
+	// name is the subject of the certificate that says so; else empty.
+	name string
+	// claims are what the caller's console token says, where admin is not set.
+	claims token.Claims
+}
+
+// decides reports whether the caller may decide over others at the console.
+func (c caller) decides() bool { return c.admin || c.claims.Admin }
+
+// mayOperate reports whether the caller may do what a keyboard can.
+func (c caller) mayOperate() bool { return c.admin || c.claims.Mode == token.Operate }
+
+// tokenPrefix is what a console token begins with (PASETO v4.public).
+const tokenPrefix = "v4.public."
+
+// authorizeConsole is identify for what belongs to one node's console, which
+// the holder of a console token may use as well: the console page has no other
+// credential. The token is sent as the API's credential is.
+func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode) (caller, *problem) {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given = strings.TrimSpace(given)
+	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(given, tokenPrefix) {
+		return s.identify(r)
 	}
-	// A browser adds no credential that other pages lack, so what they send
-	// is told by where it comes from.
+	if !s.mayConnect(r) {
+		s.metrics.refuse("origin")
+		return caller{}, newProblem(http.StatusForbidden, "origin", "Pages of this origin may not use consoles here.")
+	}
+	claims, of, p := s.checkToken(given)
+	switch {
+	case p != nil:
+		s.metrics.refuse(p.Code)
+		return caller{}, p
+	case of != c:
+		s.metrics.refuse("token-node")
+		return caller{}, newProblem(http.StatusForbidden, "token-node", "This token is for the console of another node.")
+	case need == token.Operate && claims.Mode != token.Operate:
+		s.metrics.refuse("token-mode")
+		return caller{}, newProblem(http.StatusForbidden, "token-mode", "This token lets its holder look only.")
+	}
+	return caller{claims: claims}, nil
+}
+
+// identify checks that a request to the API is its sender's own wish and that
+// the sender may make it, and says who that is.
+func (s *Service) identify(r *http.Request) (caller, *problem) {
+	a := s.access.Load()
+	by := caller{admin: true}
+	certificate := a.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+	if a.closed() && !certificate {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		switch {
+		case a.APIToken == "":
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a certificate: send one that the service's api.client_ca has signed.")
+		case !strings.EqualFold(scheme, "Bearer"):
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a credential: send it as Authorization: Bearer.")
+		case !equalSecrets(strings.TrimSpace(given), a.APIToken):
+			s.metrics.refuse("credential")
+			return by, newProblem(http.StatusUnauthorized, "credential-wrong", "The API does not know this credential.")
+		}
+		return by, nil
+	}
+	// A browser adds no credential that other pages lack, and a certificate
+	// to what other pages send as well, so that is told by where it comes from.
 	foreign := r.Header.Get("Sec-Fetch-Site") == "cross-site" || r.Header.Get("Sec-Fetch-Site") == "same-site"
 	if !s.sameOrigin(r) || foreign && r.Header.Get("Origin") == "" {
 		s.metrics.refuse("origin")
-		return newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
+		return by, newProblem(http.StatusForbidden, "origin", "Pages of other sites may not use the API.")
 	}
-	return nil
+	if certificate {
+		by.name = r.TLS.VerifiedChains[0][0].Subject.String()
+	}
+	return by, nil
 }
 
 // equalSecrets compares in a time that tells nothing about b.

@@ -56,7 +56,7 @@ func newMachine(t *testing.T, width, height int) *machine {
 	return m
 }
 
-func (m *machine) Start(ctx context.Context, phase func(string)) (func(context.Context) (net.Conn, error), string, error) {
+func (m *machine) Start(ctx context.Context, phase func(string)) (proxy.Endpoint, error) {
 	m.mu.Lock()
 	m.starts++
 	gate, err := m.gate, m.startErr
@@ -66,18 +66,18 @@ func (m *machine) Start(ctx context.Context, phase func(string)) (func(context.C
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return nil, "", ctx.Err()
+			return proxy.Endpoint{}, ctx.Err()
 		}
 	}
 	if err != nil {
-		return nil, "", err
+		return proxy.Endpoint{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.listener == nil {
 		l, err := net.Listen("unix", m.path)
 		if err != nil {
-			return nil, "", err
+			return proxy.Endpoint{}, err
 		}
 		server := rfb.NewServer(m.Source, rfb.ServerConfig{Name: "machine"})
 		m.listener, m.server = l, server
@@ -87,7 +87,7 @@ func (m *machine) Start(ctx context.Context, phase func(string)) (func(context.C
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", m.path)
 	}
-	return dial, fmt.Sprint("epoch-", m.starts), nil
+	return proxy.Endpoint{Dial: dial, Epoch: fmt.Sprint("epoch-", m.starts)}, nil
 }
 
 func (m *machine) accept(l net.Listener, s *rfb.Server) {
@@ -237,7 +237,7 @@ func patience(t *testing.T) context.Context {
 // token issues one directly.
 func (s *setup) token(node string, mode token.Mode) string {
 	s.t.Helper()
-	text, _, err := s.tokens.Issue(node, mode, time.Hour, time.Now())
+	text, _, err := s.tokens.Issue(token.Claims{Node: node, Mode: mode}, time.Hour, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -364,7 +364,9 @@ func (s *setup) request(method, path, content string, header http.Header) *reply
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return read(s.t, resp)
+	answer := read(s.t, resp)
+	checkDescribed(s.t, req, content, resp, answer.Text)
+	return answer
 }
 
 // call makes an API request, wants that status and decodes the answer.

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	_ "embed"
 	"net/http"
 	"strings"
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ironglass/ironglass/proxy/token"
 )
 
 // methods is a resource: what it does for each method. Others are answered
@@ -22,7 +25,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var allow []string
-	for _, name := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut} {
+	for _, name := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		if m[name] != nil {
 			allow = append(allow, name)
 		}
@@ -32,28 +35,67 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"%s is not possible here; %s is.", r.Method, strings.Join(allow, " or ")))
 }
 
-// api wraps a handler of one node's resource.
-func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console)) http.HandlerFunc {
-	return s.guarded(func(w http.ResponseWriter, r *http.Request) {
+// api wraps a handler of one node's resource that needs the API's credential.
+func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console, by caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		by, p := s.identify(r)
 		c := s.Console(r.PathValue("id"))
-		if c == nil {
-			respondProblem(w, newProblem(http.StatusNotFound, "node", "There is no node %q.", r.PathValue("id")))
+		if p == nil && c == nil {
+			p = noNode(r)
+		}
+		if p != nil {
+			respondProblem(w, p)
 			return
 		}
-		h(w, r, c)
-	})
+		h(w, r, c, by)
+	}
+}
+
+func noNode(r *http.Request) *problem {
+	return newProblem(http.StatusNotFound, "node", "There is no node %q.", r.PathValue("id"))
+}
+
+// consoleAPI wraps a handler of one node's resource that a console token of
+// the mode need opens as well.
+func (s *Service) consoleAPI(need token.Mode, h func(w http.ResponseWriter, r *http.Request, c *Console, by caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		c := s.Console(r.PathValue("id"))
+		by, p := s.authorizeConsole(r, c, need)
+		if p == nil && c == nil {
+			p = noNode(r)
+		}
+		if p != nil {
+			respondProblem(w, p)
+			return
+		}
+		h(w, r, c, by)
+	}
 }
 
 // guarded wraps a handler of the API.
 func (s *Service) guarded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		if p := s.authorize(r); p != nil {
+		if _, p := s.identify(r); p != nil {
 			respondProblem(w, p)
 			return
 		}
 		h(w, r)
 	}
+}
+
+// openAPI describes the API (OpenAPI 3.0). The tests hold every answer to it.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
+// getOpenAPI is GET /openapi.yaml. It holds nothing secret.
+func (s *Service) getOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(openAPI)
 }
 
 // Handler returns the service's pages, API and websockets. They are at the
@@ -64,14 +106,41 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("/v1/nodes/{id}/states/console", methods{
 		http.MethodGet: s.api(s.getConsole), http.MethodPut: s.api(s.putConsole),
 	})
+	mux.Handle("/v1/events", methods{http.MethodGet: s.guarded(s.fleetEvents)})
+	mux.Handle("/v1/nodes/{id}/console", methods{http.MethodGet: s.consoleAPI(token.View, s.getSnapshot)})
+	mux.Handle("/v1/nodes/{id}/console/events", methods{http.MethodGet: s.consoleAPI(token.View, s.consoleEvents)})
+	mux.Handle("/v1/nodes/{id}/console/seat", methods{http.MethodPost: s.consoleAPI(token.Operate, s.postSeat)})
+	mux.Handle("/v1/nodes/{id}/console/lease", methods{http.MethodPost: s.consoleAPI(token.View, s.postLease)})
 	mux.Handle("/v1/nodes/{id}/console/tokens", methods{http.MethodPost: s.api(s.postToken)})
-	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{http.MethodGet: s.api(s.getScreenshot)})
+	mux.Handle("/v1/nodes/{id}/console/tokens/renew", methods{http.MethodPost: s.consoleAPI(token.View, s.renewToken)})
+	mux.Handle("/v1/nodes/{id}/console/screenshot", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getScreenshot),
+	})
+	mux.Handle("/v1/nodes/{id}/console/keys", methods{http.MethodPost: s.consoleAPI(token.Operate, s.postKeys)})
+	mux.Handle("/v1/nodes/{id}/console/text", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getText), http.MethodPost: s.consoleAPI(token.Operate, s.postText),
+		http.MethodDelete: s.consoleAPI(token.Operate, s.deleteText),
+	})
+	mux.Handle("/v1/nodes/{id}/console/wait", methods{http.MethodGet: s.consoleAPI(token.View, s.getWait)})
+	mux.Handle("/v1/nodes/{id}/power", methods{
+		http.MethodGet: s.consoleAPI(token.View, s.getPower), http.MethodPost: s.consoleAPI(token.Operate, s.postPower),
+	})
+	mux.Handle("/v1/nodes/{id}/boot-device", methods{http.MethodPost: s.api(s.postBootDevice)})
+	mux.Handle("/v1/nodes/{id}/console/recordings", methods{http.MethodGet: s.api(s.listRecordings)})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}", methods{
+		http.MethodGet: s.api(s.getRecording), http.MethodDelete: s.api(s.deleteRecording),
+	})
+	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}/replay", methods{http.MethodPost: s.api(s.postReplay)})
+	mux.Handle("/v1/replay", methods{http.MethodGet: s.getReplay, http.MethodPost: s.controlReplay})
 	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))
+	mux.Handle("/openapi.yaml", methods{http.MethodGet: s.getOpenAPI})
 	mux.Handle("/healthz", methods{http.MethodGet: s.healthz})
 	mux.Handle("/readyz", methods{http.MethodGet: s.readyz})
 	mux.Handle("/metrics", methods{http.MethodGet: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP})
+	mux.Handle("/replay", methods{http.MethodGet: s.serveReplay})
+	mux.Handle("/replay/download", methods{http.MethodGet: s.downloadReplay})
 	mux.Handle("/websockify", methods{http.MethodGet: s.serveWebsocket})
 	for _, name := range [...]string{"/vnc_auto.html", "/vnc_lite.html", "/vnc.html"} {
 		mux.Handle(name, methods{http.MethodGet: s.consolePage})

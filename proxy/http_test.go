@@ -240,11 +240,11 @@ func badTokens(t *testing.T, s *setup) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := other.Issue("n", token.Operate, time.Hour, time.Now())
+	foreign, _, err := other.Issue(token.Claims{Node: "n", Mode: token.Operate}, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	expired, _, err := s.tokens.Issue("n", token.Operate, time.Second, time.Now().Add(-time.Hour))
+	expired, _, err := s.tokens.Issue(token.Claims{Node: "n", Mode: token.Operate}, time.Second, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -494,7 +494,7 @@ func TestConfigIsChecked(t *testing.T) {
 			{Name: "a", Backend: m}, {Name: "a", Backend: m}, {Name: "", Backend: m}, {Name: "b"},
 			{Name: "c", UUID: uuid, Backend: m}, {Name: "d", UUID: strings.ToUpper(uuid), Backend: m}, {Name: "x/y", Backend: m},
 		},
-		PublicURL: "console.example.net", AllowedOrigins: []string{"horizon"}, FrameAncestors: []string{"a; script-src *"},
+		PublicURL: "console.example.net", Access: proxy.Access{AllowedOrigins: []string{"horizon"}}, FrameAncestors: []string{"a; script-src *"},
 		Page: pages, Tokens: tokens,
 	})
 	if err == nil {

@@ -41,7 +41,13 @@ type hub struct {
 	server  *rfb.Server
 	pixels  atomic.Pointer[image.Point] // size of the node's picture
 	viewers atomic.Int64                // people looking
+	parting atomic.Pointer[parting]     // why they were sent away, nil before
+	people  people                      // guarded by c.mu
 	running atomic.Bool                 // a link's Run has begun and next was not asked since
+	hands   atomic.Pointer[hands]       // while the console is live
+	// offersPower is the upstream that acts on the machine's power, nil where
+	// none does.
+	offersPower atomic.Pointer[upstream]
 
 	// What follows belongs to the link that runs: its Run, and next after it.
 	// The server runs one at a time.
@@ -51,23 +57,36 @@ type hub struct {
 
 func newHub(c *Console) *hub {
 	h := &hub{c: c}
+	h.people.exclusive = c.node.Seats == SeatsExclusive
+	h.people.Lease = c.lease
 	h.server = rfb.NewServer(&starting{h: h}, rfb.ServerConfig{
 		Name: c.node.Name, Width: c.node.Width, Height: c.node.Height,
 		Linger: c.linger, HandshakeTimeout: c.limits.HandshakeTimeout, WriteTimeout: c.limits.WriteTimeout,
-		Log:            c.log,
-		SourceEnded:    h.next,
-		ViewersChanged: func(n int) { h.viewers.Store(int64(n)) },
+		Log:         c.log,
+		SourceEnded: h.next,
+		ViewersChanged: func(n int) {
+			h.viewers.Store(int64(n))
+			c.notify()
+		},
 	})
 	return h
 }
 
+// ended is the error of a viewer whose session ended with the server's.
+func (h *hub) ended(err error) error {
+	if why := h.parting.Load(); why != nil {
+		return why
+	}
+	return err
+}
+
 // end shows the viewers a last notice and ends their sessions. It returns
 // when all of the hub is gone.
-func (h *hub) end(headline, why string) {
+func (h *hub) end(why *parting) {
 	c := h.c
 	if h.viewers.Load() > 0 {
 		n := notice.New(c.node.Width, c.node.Height, h.server.LastFrame())
-		n.Set(c.message(notice.Warning, headline, time.Time{}, why))
+		n.Set(c.message(notice.Warning, why.headline, time.Time{}, why.text))
 		h.server.SetSource(n)
 		time.Sleep(farewellTime)
 	}
@@ -154,13 +173,16 @@ func (h *hub) follow(ended rfb.Source, err error) rfb.Source {
 			h.c.metrics.failure("start")
 			return h.failed(Failed, "The console could not be started", err, false)
 		}
-		return newUpstream(h, l.dial)
+		return newUpstream(h, l.endpoint)
 	case *upstream:
 		if err == nil {
 			err = errors.New("the console ended the session")
 		}
 		if l.liveAt.IsZero() {
 			h.c.metrics.failure("connect")
+			if l.explain != nil {
+				err = l.explain(err)
+			}
 			return h.failed(Failed, "The console could not be reached", err, true)
 		}
 		if time.Since(l.liveAt) >= steadyTime {
@@ -222,8 +244,8 @@ func (p *painted) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 // starting is the link that has the backend start the console.
 type starting struct {
 	painted
-	h    *hub
-	dial dialer
+	h        *hub
+	endpoint Endpoint
 }
 
 // Run paints the phases of the start until it is over; nil is success.
@@ -241,12 +263,12 @@ func (l *starting) Run(ctx context.Context, d *rfb.Desktop) error {
 		if err := errors.Join(c.settled(ctx), h.letPaint(ctx)); err != nil {
 			return err
 		}
-		dial, epoch, err := c.node.Backend.Start(ctx, phase)
+		e, err := c.node.Backend.Start(ctx, phase)
 		if err != nil {
 			return err
 		}
-		l.dial = dial
-		c.log.Info("console started", "epoch", epoch)
+		l.endpoint = e
+		c.log.Info("console started", "epoch", e.Epoch)
 		return nil
 	})
 	if ctx.Err() != nil {

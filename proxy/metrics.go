@@ -4,7 +4,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ironglass/ironglass/proxy/token"
-	"github.com/ironglass/ironglass/rfb"
 )
 
 // metrics is the service's part of /metrics. There is no label with a node's
@@ -17,6 +16,9 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	failures *prometheus.CounterVec
+
+	unaudited prometheus.Counter
+	streams   *prometheus.Desc
 
 	consoles, viewers, frames, updates, rects *prometheus.Desc
 	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
@@ -37,9 +39,13 @@ func newMetrics(s *Service) *metrics {
 			Name: "ironglass_session_seconds", Help: "Length of viewers' sessions that ended.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
 		}),
-		bytes:      counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
-		refused:    counter("refused_total", "Requests refused, by cause.", "cause"),
-		failures:   counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		bytes:    counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
+		refused:  counter("refused_total", "Requests refused, by cause.", "cause"),
+		failures: counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		unaudited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ironglass_audit_lost_total", Help: "Records that were not written into the audit log.",
+		}),
+		streams:    desc("subscribers", "Subscribers to events now."),
 		consoles:   desc("consoles", "Consoles by state.", "state"),
 		viewers:    desc("viewers", "People looking at consoles now."),
 		frames:     desc("frames_total", "Times that a console's picture was looked at."),
@@ -72,13 +78,13 @@ func (m *metrics) failure(cause string) { m.failures.WithLabelValues(cause).Inc(
 func (m *metrics) refuse(cause string) { m.refused.WithLabelValues(cause).Inc() }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures}
+	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures, m.unaudited}
 }
 
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes,
+		m.skipped, m.mended, m.frameBytes, m.streams,
 	}
 }
 
@@ -97,14 +103,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range m.vectors() {
 		v.Collect(ch)
 	}
-	var sum rfb.Stats
+	sum := m.s.stats()
 	var states [len(stateNames)]int
 	viewers := 0
-	for _, c := range m.s.consoles {
+	for _, c := range m.s.Consoles() {
 		st := c.Status()
 		states[st.State]++
 		viewers += st.Viewers
-		sum.Add(c.Stats())
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -116,6 +121,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.consoles, float64(n), stateNames[state])
 	}
 	gauge(m.viewers, float64(viewers))
+	gauge(m.streams, float64(m.s.streams.count()))
 	total(m.frames, float64(sum.Frames))
 	total(m.updates, float64(sum.Updates))
 	total(m.rects, float64(sum.Rects))

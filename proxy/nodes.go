@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,28 +22,27 @@ type nodeView struct {
 	// RetryAt is null while no retry is due.
 	RetryAt *time.Time `json:"retry_at"`
 	Viewers int        `json:"viewers"`
-	Width   int        `json:"width"`
-	Height  int        `json:"height"`
+	// Operator is the name of who has the seat, where seats are exclusive.
+	Operator string `json:"operator"`
+	Width    int    `json:"width"`
+	Height   int    `json:"height"`
 }
 
 func viewNode(c *Console) nodeView {
 	st := c.Status()
-	v := nodeView{
+	return nodeView{
 		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
+		Operator: c.operator(), RetryAt: orNull(st.RetryAt),
 	}
-	if !st.RetryAt.IsZero() {
-		at := st.RetryAt.UTC()
-		v.RetryAt = &at
-	}
-	return v
 }
 
 // listNodes is GET /v1/nodes.
 func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
-	nodes := make([]nodeView, 0, len(s.consoles))
-	for _, c := range s.consoles {
+	consoles := s.Consoles()
+	nodes := make([]nodeView, 0, len(consoles))
+	for _, c := range consoles {
 		nodes = append(nodes, viewNode(c))
 	}
 	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})
@@ -62,12 +62,12 @@ type consoleView struct {
 
 // getConsole is GET /v1/nodes/{id}/states/console: whether there is a console
 // and an address that opens it, with a new token in it.
-func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	if !c.Status().Enabled {
 		respondJSON(w, http.StatusOK, consoleView{})
 		return
 	}
-	t, p := s.issue(r, c, token.Operate, s.cfg.TokenTTL)
+	t, p := s.issue(r, c, by, token.Claims{Mode: token.Operate}, s.cfg.TokenTTL)
 	if p != nil {
 		respondProblem(w, p)
 		return
@@ -76,7 +76,7 @@ func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console)
 }
 
 // putConsole is PUT /v1/nodes/{id}/states/console.
-func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	var body struct {
 		Enabled *bool `json:"enabled"`
 	}
@@ -101,6 +101,7 @@ func (s *Service) putConsole(w http.ResponseWriter, r *http.Request, c *Console)
 			c.log.Error("revocation not saved", "error", err)
 		}
 	}
+	s.audit(map[bool]string{true: "console-enabled", false: "console-disabled"}[*body.Enabled], by, r, c)
 	c.log.Info("console switched", "enabled", *body.Enabled, "remote", r.RemoteAddr)
 	w.WriteHeader(http.StatusAccepted)
 }
@@ -112,13 +113,17 @@ type tokenView struct {
 	WebsocketURL string     `json:"websocket_url"`
 	ExpiresAt    time.Time  `json:"expires_at"`
 	Mode         token.Mode `json:"mode"`
+	Name         string     `json:"name"`
+	Admin        bool       `json:"admin"`
 }
 
 // postToken is POST /v1/nodes/{id}/console/tokens.
-func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	var body struct {
-		Mode *string `json:"mode"`
-		TTL  *string `json:"ttl"`
+		Mode  *string `json:"mode"`
+		TTL   *string `json:"ttl"`
+		Name  string  `json:"name"`
+		Admin bool    `json:"admin"`
 	}
 	if p := readJSON(w, r, s.cfg.Limits.BodyBytes, &body); p != nil {
 		respondProblem(w, p)
@@ -151,7 +156,16 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) 
 			c.node.Name, url.PathEscape(c.node.Name)))
 		return
 	}
-	t, p := s.issue(r, c, mode, ttl)
+	if cleanName(body.Name) != body.Name {
+		respondProblem(w, newProblem(http.StatusBadRequest, "field",
+			`The field "name" may have %d characters at most, all of them visible.`, maxName))
+		return
+	}
+	if body.Admin && mode != token.Operate {
+		respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "admin" is for those who operate: "mode" must be "operate".`))
+		return
+	}
+	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: body.Name, Admin: body.Admin}, ttl)
 	if p != nil {
 		respondProblem(w, p)
 		return
@@ -159,14 +173,19 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console) 
 	respondJSON(w, http.StatusCreated, t)
 }
 
-// issue makes a token and the addresses that hold it.
-func (s *Service) issue(r *http.Request, c *Console, mode token.Mode, ttl time.Duration) (tokenView, *problem) {
-	text, claims, err := s.cfg.Tokens.Issue(c.node.Name, mode, ttl, time.Now())
+// issue makes a token for c that says what want does, and the addresses that
+// hold it. One that goes back to another is a renewal.
+func (s *Service) issue(r *http.Request, c *Console, by caller, want token.Claims, ttl time.Duration) (tokenView, *problem) {
+	want.Node = c.node.Name
+	text, claims, err := s.cfg.Tokens.Issue(want, ttl, time.Now())
 	if err != nil {
 		c.log.Error("no token issued", "error", err)
 		return tokenView{}, newProblem(http.StatusInternalServerError, "internal", "The token could not be made.")
 	}
-	c.log.Info("token issued", "token_id", claims.ID, "mode", mode, "expires", claims.Expires, "remote", r.RemoteAddr)
+	action := map[bool]string{true: "token-issued", false: "token-renewed"}[want.Root == ""]
+	s.audit(action, by, r, c, slog.String("issued_id", claims.ID), slog.String("issued_to", claims.Name),
+		slog.String("mode", string(claims.Mode)), slog.Bool("admin", claims.Admin), slog.Time("expires", claims.Expires))
+	c.log.Info("token issued", "renewal", want.Root != "", "token_id", claims.ID, "mode", claims.Mode, "expires", claims.Expires, "remote", r.RemoteAddr)
 	base := s.base(r)
 	q := url.Values{"token": {text}}.Encode()
 	page, socket := *base, *base
@@ -174,7 +193,7 @@ func (s *Service) issue(r *http.Request, c *Console, mode token.Mode, ttl time.D
 	socket.Path, socket.RawQuery = base.Path+"/websockify", q
 	socket.Scheme = map[string]string{"http": "ws", "https": "wss"}[base.Scheme]
 	return tokenView{
-		Token: text, URL: page.String(), WebsocketURL: socket.String(), ExpiresAt: claims.Expires, Mode: mode,
+		Token: text, URL: page.String(), WebsocketURL: socket.String(), ExpiresAt: claims.Expires, Mode: claims.Mode, Name: claims.Name, Admin: claims.Admin,
 	}, nil
 }
 

@@ -194,7 +194,7 @@ func (s *Service) checkToken(text string) (token.Claims, *Console, *problem) {
 		return claims, nil, newProblem(http.StatusForbidden, "token-unknown",
 			"This link does not open a console here: its token is not one of this service. Check that the address was copied whole, or open the console again.")
 	}
-	c := s.byName[claims.Node]
+	c := s.roster.Load().byName[claims.Node]
 	if c == nil {
 		return claims, nil, newProblem(http.StatusForbidden, "token-node",
 			"This link is for the node %q, which this service does not have.", claims.Node)

@@ -18,6 +18,8 @@ type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+	// Characters are those that a text has and the layout has not.
+	Characters []character `json:"characters,omitempty"`
 }
 
 func (p *problem) Error() string { return p.Detail }

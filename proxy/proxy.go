@@ -20,30 +20,47 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
+	"github.com/ironglass/ironglass/rfb"
+	"github.com/ironglass/ironglass/rfb/security"
 )
 
 // Backend makes one node's console run. A Console calls Start and Explain one
 // at a time, never Start while Stop runs.
 type Backend interface {
-	// Start makes the console run and returns how to reach its RFB server,
-	// and the epoch of what runs, which differs between two starts of it.
+	// Start makes the console run and returns how to reach its RFB server.
 	// Where it runs already that is returned at once. phase is told what is
 	// being waited for, in a few words for a person, and may be called from
 	// any goroutine until Start returns. When ctx ends nothing is left half
 	// started. The error is shown to people as it is: it names what failed
 	// and what to do, and holds no secret.
-	Start(ctx context.Context, phase func(string)) (dial func(context.Context) (net.Conn, error), epoch string, err error)
+	Start(ctx context.Context, phase func(string)) (Endpoint, error)
 	// Stop ends it and returns when it is gone. What does not run is no error.
 	Stop(ctx context.Context) error
 	// Explain says in one line why it ended, "" where that is not known.
 	Explain(ctx context.Context) string
+}
+
+// Endpoint is how a console's RFB server is reached.
+type Endpoint struct {
+	// Dial opens a connection to it.
+	Dial func(context.Context) (net.Conn, error)
+	// Epoch names what runs; it differs between two starts of it.
+	Epoch string
+	// Security lists the security types that may be used, the best first; nil
+	// is None alone, for a connection that is secured by other means.
+	Security []security.Type
+	// Explain, where not nil, says in words for a person what a session ended
+	// with that never showed a picture.
+	Explain func(error) error
 }
 
 // Node is a machine that has a console.
@@ -57,6 +74,23 @@ type Node struct {
 	// Width and Height are the size in pixels of what is painted before the
 	// console's own size is known; 0 is 1280x1024.
 	Width, Height int
+	// Version differs where anything else about the node does; see SetNodes.
+	Version string
+	// Seats says who of those that may operate the console does.
+	Seats SeatPolicy
+	// Lease overrides the service's where it is not zero.
+	Lease Lease
+	// Keys is how fast keys go to the console.
+	Keys Pace
+	// Layout is the keyboard layout of the machine, by which texts become
+	// keys; "" is typing.Default.
+	Layout string
+	// BySymbol says that the console is an X display of a supervisor: it goes
+	// by the symbols of keys, whatever its layout is, and tells of its
+	// keyboard's lights once it takes keys. No text or chord is typed before.
+	BySymbol bool
+	// Recording is what is recorded of it; the zero value is nothing.
+	Recording recording.Settings
 	// Backend makes the console run.
 	Backend Backend
 }
@@ -84,6 +118,11 @@ type Limits struct {
 	HandshakeTimeout time.Duration
 	// WriteTimeout ends a viewer that takes nothing for so long; default 60 s.
 	WriteTimeout time.Duration
+	// Replays is the number of recordings that are replayed at a time; default
+	// 128.
+	Replays int
+	// ReplaysPerSource is that for one network address; default 32.
+	ReplaysPerSource int
 	// Ping is the time between two websocket pings; a viewer that answers
 	// none of two in a row is gone. Default 30 s.
 	Ping time.Duration
@@ -112,18 +151,20 @@ type Config struct {
 	// TokenTTL is the lifetime of a token that is not asked for with another;
 	// 0 is 10 minutes.
 	TokenTTL time.Duration
-	// APIToken is the bearer credential of the API. Where it is empty the API
-	// is open, and the service must listen on loopback addresses only, which
-	// the caller checks. Requests must then also name a loopback address or
-	// PublicURL's host.
-	APIToken string
-	// AllowedOrigins lists the origins, beside the service's own, from which
-	// pages may open websockets.
-	AllowedOrigins []string
+	// Access says who may do what, until SetAccess says otherwise.
+	Access
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is a minute, negative is no longer than it takes a browser to load
 	// the page again.
 	Linger time.Duration
+	// Lease is how long consoles go on that nobody uses.
+	Lease Lease
+	// AuditFile is where it is noted who did what, a JSON object a line; "" is
+	// nowhere. It is made readable for its owner alone.
+	AuditFile string
+	// Recordings is where recordings are kept; nil where no node has any. The
+	// caller closes it after the service.
+	Recordings *recording.Store
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -141,14 +182,23 @@ type Config struct {
 type Service struct {
 	cfg      Config
 	public   *url.URL // nil where Config has none
-	consoles []*Console
-	byName   map[string]*Console
-	byUUID   map[string]*Console
 	metrics  *metrics
-	sessions sessions
+	sessions sessions // viewers
+	streams  sessions // subscribers to events
+	fleet    fleet
+	auditor  *auditor // nil without AuditFile
+	recorded *recordingMetrics
+	replays  replays
 	page     *page
-	origins  map[string]struct{}
 	pictures chan struct{} // holds a token for each picture being compressed
+	waits    atomic.Int64  // calls that wait for pictures
+
+	access atomic.Pointer[access]
+	roster atomic.Pointer[roster]
+
+	reloading sync.Mutex // held while roster is being replaced
+	retired   rfb.Stats  // of consoles that are gone; guarded by reloading
+	leaving   sync.WaitGroup
 
 	life context.Context // ends when Close begins
 	end  context.CancelFunc
@@ -158,11 +208,7 @@ type Service struct {
 // is wrong with cfg is in the error. Close must be called in the end.
 func New(cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
-	s := &Service{
-		cfg: cfg, byName: make(map[string]*Console), byUUID: make(map[string]*Console),
-		origins:  make(map[string]struct{}),
-		pictures: make(chan struct{}, maxPictures),
-	}
+	s := &Service{cfg: cfg, pictures: make(chan struct{}, maxPictures)}
 	s.life, s.end = context.WithCancel(context.Background())
 	var errs *multierror.Error
 	add := func(err error) {
@@ -171,22 +217,31 @@ func New(cfg Config) (*Service, error) {
 		}
 	}
 	add(s.setPublicURL(cfg.PublicURL))
-	add(s.setOrigins(cfg.AllowedOrigins))
+	add(s.SetAccess(cfg.Access))
 	if cfg.Tokens == nil {
 		add(errors.New("there is no authority for tokens"))
 	}
 	var err error
 	s.page, err = newPage(cfg)
 	add(err)
-	s.sessions.init(cfg.Limits)
+	s.sessions.init("viewers", cfg.Limits)
+	s.streams.init("subscribers", cfg.Limits)
+	s.fleet.init()
+	s.replays.init(cfg.Limits)
 	s.metrics = newMetrics(s)
-	for _, n := range cfg.Nodes {
-		add(s.addNode(n))
-	}
+	s.recorded = newRecordingMetrics(s)
+	s.roster.Store(&roster{})
+	add(s.SetNodes(cfg.Nodes))
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
-	if err := cfg.Metrics.Register(s.metrics); err != nil {
+	if cfg.AuditFile != "" {
+		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
+		s.auditor.close()
 		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	return s, nil
@@ -216,6 +271,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&l.Sessions, 4096)
 	orDefault(&l.SessionsPerSource, 2048)
 	orDefault(&l.SessionsPerToken, 256)
+	orDefault(&l.Replays, 128)
+	orDefault(&l.ReplaysPerSource, 32)
 	orDefault(&l.MessageBytes, 1<<20)
 	orDefault(&l.BodyBytes, 64<<10)
 	orDefault(&l.TokenTTL, 24*time.Hour)
@@ -244,59 +301,8 @@ func (s *Service) setPublicURL(text string) error {
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	s.public = u
-	s.origins[origin(u)] = struct{}{}
 	return nil
 }
-
-func (s *Service) setOrigins(list []string) error {
-	var errs *multierror.Error
-	for _, text := range list {
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-			errs = multierror.Append(errs, fmt.Errorf("the allowed origin %q is not of the form https://host or https://host:port", text))
-			continue
-		}
-		s.origins[origin(u)] = struct{}{}
-	}
-	return errs.ErrorOrNil()
-}
-
-func (s *Service) addNode(n Node) error {
-	switch {
-	case n.Name == "":
-		return errors.New("a node has no name")
-	case strings.ContainsAny(n.Name, "/\x00") || n.Name == "." || n.Name == "..":
-		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
-	case n.Backend == nil:
-		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
-	case s.Console(n.Name) != nil:
-		return fmt.Errorf("two nodes are called %q", n.Name)
-	case n.UUID != "" && s.Console(n.UUID) != nil:
-		return fmt.Errorf("two nodes have the UUID %q", n.UUID)
-	}
-	if n.Width <= 0 || n.Height <= 0 {
-		n.Width, n.Height = 1280, 1024
-	}
-	c := newConsole(n, s)
-	s.consoles = append(s.consoles, c)
-	s.byName[n.Name] = c
-	if n.UUID != "" {
-		s.byUUID[strings.ToLower(n.UUID)] = c
-	}
-	return nil
-}
-
-// Console returns the console of the node with that UUID or name, nil where
-// there is none.
-func (s *Service) Console(id string) *Console {
-	if c := s.byName[id]; c != nil {
-		return c
-	}
-	return s.byUUID[strings.ToLower(id)]
-}
-
-// Consoles returns all consoles in the order of the configuration.
-func (s *Service) Consoles() []*Console { return append([]*Console(nil), s.consoles...) }
 
 // Close tells the viewers, ends their sessions and the consoles' and waits
 // for all that, until ctx ends. What the backends run goes on: the next
@@ -308,6 +314,7 @@ func (s *Service) Close(ctx context.Context) error {
 	select {
 	case <-done:
 		s.cfg.Metrics.Unregister(s.metrics)
+		s.cfg.Metrics.Unregister(s.recorded)
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ending the sessions: %w", ctx.Err())
@@ -317,10 +324,17 @@ func (s *Service) Close(ctx context.Context) error {
 // drain ends when all sessions and consoles have; it then closes done.
 func (s *Service) drain(done chan<- struct{}) {
 	defer close(done)
+	s.reloading.Lock() // nothing new is begun after this
+	consoles := s.Consoles()
+	s.reloading.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range s.consoles {
+	for _, c := range consoles {
 		wg.Go(c.close)
 	}
+	wg.Go(s.replays.close)
 	wg.Wait()
+	s.leaving.Wait()
 	s.sessions.wait()
+	s.streams.wait()
+	s.auditor.close()
 }

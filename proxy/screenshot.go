@@ -23,6 +23,9 @@ const (
 	maxPictures = 2
 	// maxScreenshotWidth is the largest width asked for, in pixels.
 	maxScreenshotWidth = 16384
+	// thumbnailWidth is the largest width of a picture that is too small to
+	// read, and not worth a record in the audit log.
+	thumbnailWidth = 640
 )
 
 // getScreenshot is GET /v1/nodes/{id}/console/screenshot, a PNG of the node's
@@ -31,7 +34,7 @@ const (
 //	width    scales it down to that width in pixels
 //	timeout  how long to wait for the console to be live, such as 10s
 //	start    false: only what is live now, starting and keeping nothing
-func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Console) {
+func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
 	q := r.URL.Query()
 	width, wait, start := 0, screenshotWait, true
 	for name, values := range q {
@@ -62,6 +65,9 @@ func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Conso
 	if err != nil {
 		respondProblem(w, newProblem(http.StatusServiceUnavailable, "busy", "The picture could not be compressed: %v.", err))
 		return
+	}
+	if start || width == 0 || width > thumbnailWidth {
+		s.audit("screenshot", by, r, c)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "image/png")

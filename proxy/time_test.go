@@ -20,11 +20,11 @@ import (
 // unreachable is a machine whose RFB server nobody listens at.
 type unreachable struct{ m *machine }
 
-func (u *unreachable) Start(context.Context, func(string)) (func(context.Context) (net.Conn, error), string, error) {
-	return func(ctx context.Context) (net.Conn, error) {
+func (u *unreachable) Start(context.Context, func(string)) (proxy.Endpoint, error) {
+	return proxy.Endpoint{Dial: func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", u.m.path)
-	}, "", nil
+	}}, nil
 }
 func (u *unreachable) Stop(context.Context) error     { return nil }
 func (u *unreachable) Explain(context.Context) string { return "" }
@@ -37,16 +37,18 @@ type pipes struct {
 	mu     sync.Mutex
 	err    error
 	starts []time.Time
+	stops  int
+	seen   int // events that a test has looked at
 	ends   []net.Conn
 	wg     sync.WaitGroup
 	server *rfb.Server
 }
 
-func (p *pipes) Start(context.Context, func(string)) (func(context.Context) (net.Conn, error), string, error) {
+func (p *pipes) Start(context.Context, func(string)) (proxy.Endpoint, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.starts = append(p.starts, time.Now())
-	return p.dial, "", p.err
+	return proxy.Endpoint{Dial: p.dial}, p.err
 }
 
 func (p *pipes) dial(context.Context) (net.Conn, error) {
@@ -58,7 +60,12 @@ func (p *pipes) dial(context.Context) (net.Conn, error) {
 	return near, nil
 }
 
-func (p *pipes) Stop(context.Context) error     { return nil }
+func (p *pipes) Stop(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stops++
+	return nil
+}
 func (p *pipes) Explain(context.Context) string { return "" }
 
 // cutOff breaks the sessions off.
@@ -97,7 +104,7 @@ func inBubble(t *testing.T, linger time.Duration, f func(p *pipes, c *proxy.Cons
 		p.server = rfb.NewServer(p.source, rfb.ServerConfig{})
 		svc, err := proxy.New(proxy.Config{
 			Nodes: []proxy.Node{{Name: "n", Backend: p, Width: 64, Height: 48}},
-			Page:  pages, Tokens: tokens, Linger: linger,
+			Page:  pages, Tokens: tokens, Linger: linger, Lease: proxy.Lease{Idle: -1},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -3,27 +3,30 @@ package proxy
 import (
 	"context"
 	"image"
-	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
 )
 
-// dialer reaches a console's RFB server.
-type dialer = func(ctx context.Context) (net.Conn, error)
-
-// upstream is the link that is the RFB session with the node. Input and all
-// else that an rfb.Client takes goes to it as it is.
+// upstream is the link that is the RFB session with the node. Keys and pointer
+// go through hands; all else that an rfb.Client takes goes to it as it is.
 type upstream struct {
 	*rfb.Client
-	h      *hub
-	liveAt time.Time // zero before the first picture; the client's goroutine's, then next's
+	h       *hub
+	hands   atomic.Pointer[hands] // of the present Run
+	liveAt  time.Time             // zero before the first picture; the client's goroutine's, then next's
+	explain func(error) error
 }
 
-func newUpstream(h *hub, dial dialer) *upstream {
-	u := &upstream{h: h}
-	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: dial, Log: h.c.log, Live: u.live})
+// flushTime bounds how long the end of a session waits for the node to be told
+// that the keys are let go.
+const flushTime = 200 * time.Millisecond
+
+func newUpstream(h *hub, e Endpoint) *upstream {
+	u := &upstream{h: h, explain: e.Explain}
+	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: e.Dial, Security: e.Security, Log: h.c.log, Live: u.live})
 	return u
 }
 
@@ -32,10 +35,31 @@ func (u *upstream) Run(ctx context.Context, d *rfb.Desktop) error {
 	u.h.running.Store(true)
 	u.liveAt = time.Time{}
 	u.h.enter(Starting, "connecting to the console", time.Time{})
-	err := u.Client.Run(ctx, d)
+	hands := newHands(u.Client, u.h.c.node.Keys)
+	u.hands.Store(hands)
+	// What is held is let go before the session ends, while that can be said.
+	session, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		defer cancel()
+		hands.end()
+		flush, done := context.WithTimeout(context.Background(), flushTime)
+		defer done()
+		u.Client.Flush(flush)
+	})
+	err := u.Client.Run(session, rfb.NewDesktop(&overheard{d, u, hands}))
+	if !stop() {
+		<-ended
+	}
+	u.offerPower(false)
+	u.h.hands.CompareAndSwap(hands, nil)
+	u.hands.Store(nil)
+	hands.end()
 	if ctx.Err() != nil {
 		u.h.cold()
-		return nil //nolint:nilerr // it was ended, it did not fail
+		return nil // it was ended, it did not fail
 	}
 	return err
 }
@@ -44,6 +68,7 @@ func (u *upstream) Run(ctx context.Context, d *rfb.Desktop) error {
 func (u *upstream) live() {
 	u.liveAt = time.Now()
 	u.h.backdrop = nil
+	u.h.hands.Store(u.hands.Load())
 	u.h.enter(Live, "", time.Time{})
 }
 
@@ -52,7 +77,54 @@ func (u *upstream) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 	return u.Client.Grab(r, func(view *pixel.Frame) {
 		if w, h := u.h.size(); w != view.Width || h != view.Height {
 			u.h.pixels.Store(&image.Point{X: view.Width, Y: view.Height})
+			u.h.c.notify()
 		}
 		use(view)
 	})
+}
+
+// overheard passes on what the node says and takes note of some of it.
+type overheard struct {
+	*rfb.Desktop
+	u     *upstream
+	hands *hands
+}
+
+// SetLEDState is rfb.Announced's.
+func (o *overheard) SetLEDState(s rfb.LEDState) {
+	o.hands.setLights(s)
+	o.Desktop.SetLEDState(s)
+}
+
+// OfferPower is rfb.Announced's.
+func (o *overheard) OfferPower(offered bool) {
+	o.Desktop.OfferPower(offered)
+	o.u.offerPower(offered)
+}
+
+// offerPower says whether the node's VNC server acts on the machine's power.
+func (u *upstream) offerPower(offered bool) {
+	var now *upstream
+	if offered {
+		now = u
+	}
+	if u.h.offersPower.Swap(now) != now {
+		u.h.c.notify()
+	}
+}
+
+// KeyEvent is rfb.Input's: where a person's keys go on to the node.
+func (u *upstream) KeyEvent(e rfb.KeyEvent) {
+	u.h.c.active(time.Now())
+	if h := u.hands.Load(); h != nil {
+		h.KeyEvent(e)
+	}
+}
+
+// PointerEvent is rfb.Input's.
+func (u *upstream) PointerEvent(e rfb.PointerEvent) {
+	u.h.c.active(time.Now())
+	if h := u.hands.Load(); h != nil {
+		h.PointerEvent(e)
+	}
 }

@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -14,10 +16,16 @@ import (
 	"github.com/ironglass/ironglass/rfb/wire"
 )
 
-// closeStopped is the websocket close code of a console that was stopped, of
-// the range that RFC 6455, 7.4.2, leaves to applications. A page need not try
-// again with the same token then.
-const closeStopped = 4001
+// Websocket close codes of the range that RFC 6455, 7.4.2, leaves to
+// applications. A page does not connect again by itself after any of them.
+const (
+	// closeStopped: the console was stopped; the token opens nothing any more.
+	closeStopped = 4001
+	// closeLease: nobody used the console; the token opens it anew.
+	closeLease = 4002
+	// closeReplaced: the same session was opened by another connection.
+	closeReplaced = 4003
+)
 
 // writeBufferSize is the largest message, in bytes, that is put together from
 // pieces before it is sent.
@@ -43,31 +51,39 @@ func (s *Service) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	source := remoteAddress(r)
-	if p := s.sessions.begin(source, claims.ID); p != nil {
+	who, p := visitorOf(r, claims)
+	if p == nil {
+		p = s.sessions.begin(source, claims.Root)
+	}
+	if p != nil {
 		s.metrics.refuse(p.Code)
 		respondProblem(w, p)
 		return
 	}
-	defer s.sessions.end(source, claims.ID)
+	defer s.sessions.end(source, claims.Root)
 
-	up := websocket.Upgrader{
-		HandshakeTimeout: s.handshakeTimeout(),
-		WriteBufferSize:  writeBufferSize, WriteBufferPool: writeBuffers,
-		Subprotocols: []string{"binary"},
-		CheckOrigin:  func(*http.Request) bool { return true }, // admit did
-		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			s.metrics.refuse("websocket")
-			respondProblem(w, newProblem(status, "websocket", "This is not a websocket that can be served: %v.", reason))
-		},
-	}
-	ws, err := up.Upgrade(w, r, nil)
-	if err != nil {
+	conn := s.upgrade(w, r)
+	if conn == nil {
 		return // answered
 	}
-	if limit := s.cfg.Limits.MessageBytes; limit > 0 {
-		ws.SetReadLimit(limit)
+	s.runSession(r.Context(), conn, r, who, c)
+}
+
+// visitorOf is who opens a websocket: in its address the page may have put a
+// session's secret of its own making, and a name where the token has none.
+func visitorOf(r *http.Request, claims token.Claims) (visitor, *problem) {
+	q := r.URL.Query()
+	who := visitor{id: anonymousID(), name: claims.Name, remote: remoteAddress(r), claims: claims}
+	if who.name == "" {
+		who.name = cleanName(q.Get("name"))
 	}
-	s.runSession(r.Context(), newWSConn(ws, s.cfg.Limits.Ping), r, claims, c)
+	if secret := q.Get("session"); secret != "" {
+		if p := checkSecret(secret); p != nil {
+			return who, p
+		}
+		who.id = publicID(secret)
+	}
+	return who, nil
 }
 
 func (s *Service) handshakeTimeout() time.Duration {
@@ -98,9 +114,13 @@ func (s *Service) admit(r *http.Request) (token.Claims, *Console, *problem) {
 }
 
 // runSession shows c to a viewer until one of them ends it.
-func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request, claims token.Claims, c *Console) {
-	began := time.Now()
-	log := c.log.With("remote", r.RemoteAddr, "mode", claims.Mode, "token_id", claims.ID)
+func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request, who visitor, c *Console) {
+	began, claims := time.Now(), who.claims
+	who.parted = conn.parted.Load
+	by := caller{claims: claims}
+	noted := []slog.Attr{slog.String("session", who.id), slog.String("name", who.name), slog.String("mode", string(claims.Mode))}
+	s.audit("session-began", by, r, c, noted...)
+	log := c.log.With("session", who.id, "remote", r.RemoteAddr, "mode", claims.Mode, "token_id", claims.ID)
 	log.Info("session began", "agent", clip(r.UserAgent(), 200))
 	s.metrics.sessions.WithLabelValues(string(claims.Mode)).Inc()
 
@@ -108,10 +128,7 @@ func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request,
 	if claims.Generation == s.cfg.Tokens.Generation(claims.Node) {
 		// The request's own context ends when this function does, hijacked
 		// as the connection is; it carries values only.
-		err = c.Serve(context.WithoutCancel(ctx), conn, rfb.ViewerConfig{
-			ViewOnly: claims.Mode != token.Operate,
-			Label:    r.RemoteAddr,
-		})
+		err = c.serve(context.WithoutCancel(ctx), conn, rfb.ViewerConfig{Label: r.RemoteAddr}, who)
 	} else {
 		err = ErrDisabled // stopped since the token was checked
 	}
@@ -119,21 +136,30 @@ func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request,
 	conn.Finish(code, reason)
 
 	sent, received := conn.sent.Load(), conn.received.Load()
-	s.metrics.seconds.Observe(time.Since(began).Seconds())
+	seconds := time.Since(began).Seconds()
+	s.audit("session-ended", by, r, c, append(noted, slog.Float64("seconds", math.Round(seconds*1000)/1000))...)
+	s.metrics.seconds.Observe(seconds)
 	s.metrics.bytes.WithLabelValues("sent").Add(float64(sent))
 	s.metrics.bytes.WithLabelValues("received").Add(float64(received))
-	log.Info("session ended", "seconds", time.Since(began).Seconds(), "sent", sent, "received", received, "reason", reason, "error", err)
+	log.Info("session ended", "seconds", seconds, "sent", sent, "received", received, "reason", reason, "error", err)
 }
 
 // farewell is the close code and reason for a session that ended with err.
 func (s *Service) farewell(c *Console, err error) (int, string) {
+	var why *parting
 	switch {
 	case err == nil:
 		return websocket.CloseNormalClosure, ""
 	case s.life.Err() != nil:
 		return websocket.CloseGoingAway, ErrClosed.Error()
-	case errors.Is(err, rfb.ErrClosed), errors.Is(err, ErrDisabled):
-		return closeStopped, clip("The console was stopped. "+c.Farewell(), maxCloseReason)
+	case errors.Is(err, errReplaced):
+		return closeReplaced, "The console was opened elsewhere with the same session."
+	case errors.As(err, &why):
+		return why.code, clip(why.headline+". "+why.text, maxCloseReason)
+	case errors.Is(err, ErrDisabled):
+		return closeStopped, clip("The console was stopped. "+c.Status().Reason, maxCloseReason)
+	case errors.Is(err, ErrClosed): // it came while the console was being replaced
+		return websocket.CloseServiceRestart, clip(c.Status().Reason, maxCloseReason)
 	case errors.Is(err, errNotBinary):
 		return websocket.CloseUnsupportedData, errNotBinary.Error()
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -155,9 +181,10 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// sessions counts viewers against the limits.
+// sessions counts viewers, or others who stay for long, against the limits.
 type sessions struct {
-	total, perSource, perToken int // negative is no limit
+	noun                       string // what they are, in words
+	total, perSource, perToken int    // negative is no limit
 
 	mu      sync.Mutex
 	all     int
@@ -166,12 +193,14 @@ type sessions struct {
 	drained chan struct{} // closed by the last to leave once somebody waits; nil before
 }
 
-func (n *sessions) init(l Limits) {
+func (n *sessions) init(noun string, l Limits) {
+	n.noun = noun
 	n.total, n.perSource, n.perToken = l.Sessions, l.SessionsPerSource, l.SessionsPerToken
 	n.sources, n.tokens = make(map[string]int), make(map[string]int)
 }
 
-// begin counts a viewer, or says why there must not be another.
+// begin counts one that comes with the token of that id, "" for none, or says
+// why there must not be another.
 func (n *sessions) begin(source, id string) *problem {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -180,11 +209,11 @@ func (n *sessions) begin(source, id string) *problem {
 	case n.drained != nil:
 		return newProblem(http.StatusServiceUnavailable, "closing", "The service is going down.")
 	case full(n.all, n.total):
-		return newProblem(http.StatusServiceUnavailable, "limit-sessions", "This service shows consoles to %d viewers already, which is its limit.", n.all)
+		return newProblem(http.StatusServiceUnavailable, "limit-sessions", "This service has %d %s already, which is its limit.", n.all, n.noun)
 	case full(n.sources[source], n.perSource):
-		return newProblem(http.StatusTooManyRequests, "limit-source", "There are %d viewers from this address already, which is the limit.", n.sources[source])
-	case full(n.tokens[id], n.perToken):
-		return newProblem(http.StatusTooManyRequests, "limit-token", "There are %d viewers with this token already, which is the limit.", n.tokens[id])
+		return newProblem(http.StatusTooManyRequests, "limit-source", "There are %d %s from this address already, which is the limit.", n.sources[source], n.noun)
+	case id != "" && full(n.tokens[id], n.perToken):
+		return newProblem(http.StatusTooManyRequests, "limit-token", "There are %d %s with this token already, which is the limit.", n.tokens[id], n.noun)
 	}
 	n.all++
 	n.sources[source]++
@@ -192,7 +221,7 @@ func (n *sessions) begin(source, id string) *problem {
 	return nil
 }
 
-// end counts a viewer off.
+// end counts one off.
 func (n *sessions) end(source, id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -202,6 +231,13 @@ func (n *sessions) end(source, id string) {
 	if n.all == 0 && n.drained != nil {
 		close(n.drained)
 	}
+}
+
+// count is how many there are.
+func (n *sessions) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.all
 }
 
 func countOff(m map[string]int, key string) {

@@ -200,7 +200,7 @@ func TestLimits(t *testing.T) {
 
 func TestAViewerThatIsGoneIsNoticed(t *testing.T) {
 	m := newMachine(t, 64, 48)
-	s := start(t, func(c *proxy.Config) { c.Limits.Ping = 20 * time.Millisecond }, proxy.Node{Name: "n", Backend: m})
+	s := start(t, func(c *proxy.Config) { c.Limits.Ping = 500 * time.Millisecond }, proxy.Node{Name: "n", Backend: m})
 	tok := s.token("n", token.Operate)
 	// This one answers pings, because it reads.
 	there := s.view(tok)

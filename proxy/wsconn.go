@@ -30,6 +30,7 @@ type wsConn struct {
 
 	sent, received atomic.Int64 // bytes of payload
 	heard          atomic.Bool  // something came in since the last ping
+	parted         atomic.Bool  // the viewer said goodbye
 
 	mu     sync.Mutex
 	closed bool
@@ -80,6 +81,9 @@ func (c *wsConn) Read(b []byte) (int, error) {
 		if c.message == nil {
 			kind, r, err := c.ws.NextReader()
 			if err != nil {
+				// What breaks off without a close frame has this code.
+				var closed *websocket.CloseError
+				c.parted.Store(errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure)
 				return 0, readError(err)
 			}
 			if kind != websocket.BinaryMessage {

@@ -24,6 +24,35 @@ func (c *Client) KeyEvent(e KeyEvent) {
 	}
 }
 
+// TakesKeycodes reports whether the server goes by scancodes, which it says
+// with its first picture. Without that KeyEvent sends symbols alone.
+func (c *Client) TakesKeycodes() bool {
+	s := c.current()
+	return s != nil && s.extendedKeys.Load()
+}
+
+// Flush waits until what was sent so far is on its way to the server, or ctx
+// or the session has ended.
+func (c *Client) Flush(ctx context.Context) {
+	s := c.current()
+	if s == nil {
+		return
+	}
+	written := make(chan struct{})
+	select {
+	case s.out <- outgoing{written: written}:
+	case <-s.done:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-written:
+	case <-s.done:
+	case <-ctx.Done():
+	}
+}
+
 // PointerEvent sends the pointer on, as its position or its motion, whichever
 // the server wants. Buttons 8 and 9 go to servers that know them.
 func (c *Client) PointerEvent(e PointerEvent) {

@@ -25,7 +25,7 @@ type session struct {
 	conn net.Conn
 	rd   *wire.Reader
 
-	out  chan []byte   // to the writer, who is the only reader
+	out  chan outgoing // to the writer, who is the only reader
 	done chan struct{} // closed when Run ends
 
 	format   pixel.PixelFormat
@@ -74,7 +74,7 @@ var clientPseudos = []wire.Encoding{
 func newSession(c *Client, d *Desktop, conn net.Conn, rd *wire.Reader, init wire.ServerInit) *session {
 	s := &session{
 		c: c, d: d, conn: conn, rd: rd,
-		out: make(chan []byte, outQueue), done: make(chan struct{}),
+		out: make(chan outgoing, outQueue), done: make(chan struct{}),
 		format: pixel.RGB888, decoders: make(map[wire.Encoding]encoding.Decoder),
 		grabbed: make(chan struct{}, 1),
 		size:    newSizeAsk(), power: newPowerAsk(),
@@ -109,11 +109,18 @@ func (s *session) send(m wire.ClientMessage) {
 		return
 	}
 	select {
-	case s.out <- b:
+	case s.out <- outgoing{bytes: b}:
 	case <-s.done:
 	default:
 		s.conn.Close() // Run tells
 	}
+}
+
+// outgoing is a message to the server, or a mark between messages that is
+// closed when all before it are written.
+type outgoing struct {
+	bytes   []byte
+	written chan<- struct{}
 }
 
 // write is the writer's goroutine. It ends when Run does or the connection
@@ -121,10 +128,14 @@ func (s *session) send(m wire.ClientMessage) {
 func (s *session) write() {
 	for {
 		select {
-		case b := <-s.out:
-			s.queued.Add(-int64(len(b)))
+		case o := <-s.out:
+			if o.written != nil {
+				close(o.written)
+				continue
+			}
+			s.queued.Add(-int64(len(o.bytes)))
 			s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) //nolint:errcheck // the write tells
-			if _, err := s.conn.Write(b); err != nil {
+			if _, err := s.conn.Write(o.bytes); err != nil {
 				s.conn.Close() // ends Run
 				return
 			}

@@ -50,6 +50,7 @@ type engine struct {
 	clip     clipboard
 
 	viewers  map[*viewer]struct{}
+	silent   int // of viewers
 	watchers map[*watcher]struct{}
 
 	lastFrame time.Time // when it was due, not much before it was looked at
@@ -65,11 +66,15 @@ type sourceRun struct {
 	stopped bool               // cancel was called
 }
 
-// watcher waits for a picture (Snapshot).
+// watcher waits for a picture (Snapshot), or follows it (Follow).
 type watcher struct {
-	result chan snapshot // room for one
-	given  bool
+	result  chan snapshot // room for one
+	given   bool
+	changed func() // nil without Follow
 }
+
+// wants reports whether a look at the picture is of use to w.
+func (w *watcher) wants() bool { return !w.given || w.changed != nil }
 
 type snapshot struct {
 	frame *pixel.Frame
@@ -197,7 +202,7 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 		e.satisfyWatchers()
 	}
 	for w := range e.watchers {
-		if fresh && !w.given {
+		if fresh && w.wants() {
 			return true, time.Time{}
 		}
 	}
@@ -226,9 +231,15 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	return false, at
 }
 
+// watched reports whether somebody looks.
+func (e *engine) watched() bool { return e.people()+len(e.watchers) > 0 }
+
+// people is how many viewers there are, without silent ones.
+func (e *engine) people() int { return len(e.viewers) - e.silent }
+
 // tendSource starts and ends the source as viewers come and go.
 func (e *engine) tendSource(now time.Time) time.Time {
-	if len(e.viewers)+len(e.watchers) > 0 {
+	if e.watched() {
 		e.quietAt = time.Time{}
 		if e.active.cancel == nil && e.next != nil {
 			e.startSource()
@@ -298,7 +309,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.pending.clear()
 	e.s.input.aim(nil, 0, nil)
 	e.clip = clipboard{}
-	if len(e.viewers)+len(e.watchers) == 0 {
+	if !e.watched() {
 		// Nobody looks: the memory is given back, the size remembered.
 		e.frame, e.shown = nil, false
 		e.s.stats.frameBytes.Store(0)
@@ -357,7 +368,11 @@ func (ev lastFrame) do(e *engine) {
 // satisfyWatchers gives the picture to those who wait for one.
 func (e *engine) satisfyWatchers() {
 	for w := range e.watchers {
-		if !w.given {
+		switch {
+		case w.given:
+		case w.changed != nil:
+			w.give(nil, nil) // it wants to know, not to see
+		default:
 			w.give(e.frame.Clone(), nil)
 		}
 	}
@@ -479,6 +494,9 @@ func (e *engine) look(now time.Time) {
 	e.looked, e.shown = true, true
 	e.pending.moves = append(e.pending.moves, found...)
 	e.grid.changed(changed, e.pending.moves, now)
+	if !changed.Empty() || len(e.pending.moves) > 0 {
+		e.tellFollowers()
+	}
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}

@@ -66,7 +66,7 @@ type ServerConfig struct {
 	// err. Where SourceEnded is nil they end too.
 	SourceEnded func(ended Source, err error) Source
 	// ViewersChanged is told the number of viewers that have finished the
-	// handshake whenever it changes. It is called on the server's loop and
+	// handshake, without silent ones, whenever one comes or goes. It is called on the server's loop and
 	// must return at once.
 	ViewersChanged func(n int)
 }
@@ -103,12 +103,26 @@ func (c ServerConfig) withDefaults() ServerConfig {
 type ViewerConfig struct {
 	// ViewOnly drops this viewer's input, its clipboard and its wishes.
 	ViewOnly bool
+	// Permission, if not nil, is where ViewOnly is changed while the viewer is
+	// served. It is for this viewer alone.
+	Permission *Permission
+	// Acts, if not nil, is called each time that the viewer sends something
+	// that it may: a key, its pointer, its clipboard, a size, a power action.
+	// It is called before that is carried out, on the viewer's goroutine, and
+	// must return at once.
+	Acts func()
 	// Label names the viewer in the log; default its network address.
 	Label string
 	// Security lists the security types offered to this viewer, in the order
 	// offered; nil is those of the server. A viewer inside the program needs
 	// none.
 	Security []security.Type
+	// Silent makes it a viewer that is nobody, such as a recorder: it is not
+	// counted, and neither starts the source nor keeps it running. It is sent
+	// what the others are while the source runs for them, and nothing else.
+	Silent bool
+	// NoClipboard keeps the source's clipboard from this viewer.
+	NoClipboard bool
 }
 
 // Server shows one Source to any number of viewers. Its methods may be called
@@ -224,6 +238,8 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly
 	v := newViewer(s, p.conn, cfg)
 	v.tight = p.tight
+	cfg.Permission.attach(v)
+	defer cfg.Permission.attach(nil)
 	joined := make(chan wire.ServerInit, 1)
 	if !s.post(join{v, joined}) {
 		return ErrClosed

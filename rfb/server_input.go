@@ -69,7 +69,7 @@ func (in *input) fresh(h *hands) {
 func (in *input) key(v *viewer, e KeyEvent) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.target == nil {
+	if in.target == nil || v.barred.Load() {
 		return
 	}
 	h := &v.hands
@@ -128,14 +128,14 @@ func (in *input) resizer() Resizer {
 	return r
 }
 
-// cutText hands a viewer's clipboard to the source, and reports whether it
-// takes any.
-func (in *input) cutText(text string) bool {
+// cutText hands v's clipboard to the source, and reports whether it takes any.
+func (in *input) cutText(v *viewer, text string) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	c, ok := in.source.(Clipboard)
-	if ok {
-		c.SetCutText(text)
+	if !ok || v.barred.Load() {
+		return false
 	}
-	return ok
+	c.SetCutText(text)
+	return true
 }

@@ -30,7 +30,7 @@ func (p *place) goTo(at image.Point, bounds image.Rectangle) (by image.Point) {
 func (in *input) move(v *viewer, m wire.PointerEvent) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.target == nil || in.bounds.Empty() {
+	if in.target == nil || in.bounds.Empty() || v.barred.Load() {
 		return
 	}
 	h := &v.hands

@@ -88,7 +88,7 @@ func (v *viewer) setDesktopSize(m wire.SetDesktopSize) {
 	log := v.s.cfg.Log.With("viewer", v.cfg.Label, "width", m.Width, "height", m.Height, "screens", max(1, len(screens)))
 	result := wire.ResizeDone
 	switch {
-	case v.viewOnly() || src == nil:
+	case !v.mayAct() || src == nil:
 		result = wire.ResizeProhibited
 	case m.Width < 1 || m.Height < 1 || m.Width > wire.MaxSide || m.Height > wire.MaxSide || checkScreens(size, screens) != nil:
 		result = wire.ResizeInvalid

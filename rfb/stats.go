@@ -7,7 +7,8 @@ import (
 
 // Stats are a server's running totals and present values.
 type Stats struct {
-	// Viewers is how many have finished the handshake and are there.
+	// Viewers is how many have finished the handshake and are there, without
+	// silent ones.
 	Viewers int
 	// Frames is how often the source was looked at.
 	Frames uint64

@@ -26,6 +26,7 @@ type viewer struct {
 
 	hands  hands       // guarded by Server.input.mu
 	motion atomic.Bool // the viewer was told to send motion at some time
+	barred atomic.Bool // by its Permission; set under Server.input.mu
 
 	began  time.Time
 	heard  atomic.Int64 // when the last message came, in nanoseconds after began
@@ -132,7 +133,7 @@ func (v *viewer) read() error {
 		case wire.QEMUExtendedKeyEvent:
 			v.key(KeyEvent{Down: m.Down, Keysym: m.Keysym, Keycode: m.Keycode})
 		case wire.PointerEvent:
-			if !v.viewOnly() {
+			if v.mayAct() {
 				v.s.input.move(v, m)
 			}
 		case wire.ClientCutText:
@@ -149,10 +150,8 @@ func (v *viewer) read() error {
 	}
 }
 
-func (v *viewer) viewOnly() bool { return v.cfg.ViewOnly || v.s.cfg.ViewOnly }
-
 func (v *viewer) key(e KeyEvent) {
-	if !v.viewOnly() {
+	if v.mayAct() {
 		v.s.input.key(v, e)
 	}
 }
@@ -305,6 +304,9 @@ func (ev join) do(e *engine) {
 	v.cursorStale = true
 	v.ledsStale = e.hasLEDs
 	e.viewers[v] = struct{}{}
+	if v.cfg.Silent {
+		e.silent++
+	}
 	e.viewersChanged()
 }
 
@@ -330,14 +332,15 @@ func (e *engine) welcome(now time.Time) (again time.Time) {
 }
 
 func (e *engine) viewersChanged() {
-	e.s.stats.viewers.Store(int64(len(e.viewers)))
+	people := e.people()
+	e.s.stats.viewers.Store(int64(people))
 	painted := false
 	for v := range e.viewers {
 		painted = painted || v.overlaid
 	}
 	e.s.input.painted.Store(painted)
 	if f := e.cfg.ViewersChanged; f != nil {
-		f(len(e.viewers))
+		f(people)
 	}
 }
 
@@ -353,6 +356,9 @@ func (e *engine) remove(v *viewer) {
 		return
 	}
 	delete(e.viewers, v)
+	if v.cfg.Silent {
+		e.silent--
+	}
 	if e.asked.v == v {
 		e.asked = sizeAsked{}
 	}

@@ -89,6 +89,10 @@ func (e *engine) clipboardListed(v *viewer, had bool) {
 // clipboardDue takes the clipboard messages that are due to v.
 func (e *engine) clipboardDue(v *viewer) (due [][]byte) {
 	c := &v.clip
+	if v.cfg.NoClipboard {
+		*c = viewerClipboard{}
+		return nil
+	}
 	extended := func(m *wire.Clipboard) {
 		due = append(due, wire.ServerCutText{Extended: m}.Append(nil))
 	}
@@ -150,7 +154,7 @@ func (v *viewer) cutText(m wire.ClientCutText) {
 			return
 		}
 	}
-	if text == "" || v.viewOnly() || !v.s.input.cutText(text) {
+	if text == "" || !v.mayAct() || !v.s.input.cutText(v, text) {
 		return
 	}
 	v.s.post(clipboardTaken{})

@@ -56,7 +56,7 @@ func (v *viewer) power(m wire.ClientXVP) {
 func (v *viewer) powerSource(version uint8, action PowerAction) (Power, error) {
 	src := v.s.input.powerSource()
 	switch {
-	case v.viewOnly():
+	case !v.mayAct():
 		return nil, fmt.Errorf("%w: the viewer may only watch", ErrNoPower)
 	case src == nil:
 		return nil, fmt.Errorf("%w: the display does not offer it", ErrNoPower)

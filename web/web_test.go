@@ -171,6 +171,7 @@ func TestElementsExist(t *testing.T) {
 	}{
 		{"index.html", []string{"js/fleet.js", "js/card.js"}},
 		{"console.html", []string{"js/console.js"}},
+		{"replay.html", []string{"js/player.js", "js/recordings.js"}},
 	} {
 		page := read(t, f, c.page)
 		for _, script := range c.scripts {

@@ -19,6 +19,8 @@ const (
 	SelectionsBoth Selections = iota
 	// SelectionsClipboard is CLIPBOARD alone.
 	SelectionsClipboard
+	// SelectionsPrimary is PRIMARY alone.
+	SelectionsPrimary
 	// SelectionsNone keeps viewers' and X programs' texts apart.
 	SelectionsNone
 )
@@ -202,8 +204,10 @@ func (x *Display) newClipboard(d desktop) (*clipboard, error) {
 		piece: min(mostPiece, 4*int(x.setup.MaximumRequestLength)-64),
 		quit:  make(chan struct{}), ended: make(chan struct{}),
 	}
-	c.fetches = []*fetch{{c: c, selection: a.clipboard, name: "CLIPBOARD"}}
-	if x.cfg.Selections == SelectionsBoth {
+	if x.cfg.Selections != SelectionsPrimary {
+		c.fetches = append(c.fetches, &fetch{c: c, selection: a.clipboard, name: "CLIPBOARD"})
+	}
+	if x.cfg.Selections != SelectionsClipboard {
 		c.fetches = append(c.fetches, &fetch{c: c, selection: a.primary, name: "PRIMARY"})
 	}
 	var err error

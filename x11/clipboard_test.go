@@ -198,13 +198,14 @@ func TestClipboardSettings(t *testing.T) {
 	s := startXvfb(t, xvfb.Config{Width: 320, Height: 200})
 	for name, c := range map[string]struct {
 		change             func(*Config)
-		sets               bool // CLIPBOARD
-		clipboard, primary bool // are told
+		sets               string // one that gets viewers' texts
+		clipboard, primary bool   // are told
 	}{
-		"both":      {func(*Config) {}, true, true, true},
-		"view-only": {func(c *Config) { c.ViewOnly = true }, false, true, true},
-		"CLIPBOARD": {func(c *Config) { c.Selections = SelectionsClipboard }, true, true, false},
-		"none":      {func(c *Config) { c.Selections = SelectionsNone }, false, false, false},
+		"both":      {func(*Config) {}, "CLIPBOARD", true, true},
+		"view-only": {func(c *Config) { c.ViewOnly = true }, "", true, true},
+		"CLIPBOARD": {func(c *Config) { c.Selections = SelectionsClipboard }, "CLIPBOARD", true, false},
+		"PRIMARY":   {func(c *Config) { c.Selections = SelectionsPrimary }, "PRIMARY", false, true},
+		"none":      {func(c *Config) { c.Selections = SelectionsNone }, "", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(s)
@@ -214,17 +215,17 @@ func TestClipboardSettings(t *testing.T) {
 			p := newPeer(t, s)
 			p.owns("CLIPBOARD", "PRIMARY")
 			x.SetCutText("of a viewer")
-			if c.sets {
-				p.await("the loss of CLIPBOARD", func(ev any) bool {
+			if c.sets != "" {
+				p.await("the loss of "+c.sets, func(ev any) bool {
 					e, ok := ev.(xproto.SelectionClearEvent)
-					return ok && e.Selection == p.atom("CLIPBOARD")
+					return ok && e.Selection == p.atom(c.sets)
 				})
-				awaitPasted(t, s, "clipboard", "UTF8_STRING", "of a viewer")
+				awaitPasted(t, s, strings.ToLower(c.sets), "UTF8_STRING", "of a viewer")
 			}
 			time.Sleep(2 * selectionRest)
-			for _, name := range []string{"CLIPBOARD", "PRIMARY"} {
+			for name, used := range map[string]bool{"CLIPBOARD": c.clipboard, "PRIMARY": c.primary} {
 				kept := p.owner(name) == p.win
-				if want := !c.sets || name == "PRIMARY" && !c.primary; kept != want {
+				if want := c.sets == "" || !used; kept != want {
 					t.Errorf("%s was kept: %v", name, kept)
 				}
 			}

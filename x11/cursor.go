@@ -47,7 +47,7 @@ func (f *follower) cursor(serial uint32) error {
 			return fmt.Errorf("asking where the pointer is: %w", err)
 		}
 		at = image.Pt(int(p.RootX), int(p.RootY))
-		f.d.SetCursor(shape)
+		f.sprite.shape = shape
 	} else {
 		r, err := xfixes.GetCursorImage(f.x.conn.Conn).Reply()
 		if err != nil {
@@ -56,8 +56,10 @@ func (f *follower) cursor(serial uint32) error {
 		at = image.Pt(int(r.X), int(r.Y))
 		shape = cursorShape(r)
 		f.x.cursors.add(r.CursorSerial, shape)
-		f.d.SetCursor(shape)
+		f.sprite.shape = shape
 	}
+	f.showShape()
+	f.stir()
 	if look {
 		f.found(mark, at)
 	}

@@ -44,6 +44,9 @@ func (x *Display) startExtensions() error {
 	} else if !errors.Is(err, xconn.ErrNoExtension) {
 		return err
 	}
+	if err := x.startHiders(); err != nil {
+		return err
+	}
 	// Without RANDR the screen keeps its size.
 	if err := x.conn.Extension("RANDR"); err == nil {
 		v, err := randr.QueryVersion(x.conn.Conn, 1, 5).Reply()

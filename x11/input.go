@@ -246,6 +246,9 @@ func (in *input) point(e rfb.PointerEvent) {
 	} else {
 		in.x.where.moved(1, &at)
 	}
+	if in.x.hiders.motion.CompareAndSwap(true, false) {
+		in.x.post(func(m *mail) { m.moved = true })
+	}
 }
 
 // motionRelative says that XTEST's motion is one, not a position.

@@ -79,6 +79,7 @@ type recorder struct {
 	size     image.Point
 	resizes  int
 	screens  []rfb.Screen
+	layouts  []layout // all that were told
 	cursor   *pixel.Cursor
 	cursors  int
 	pointer  image.Point
@@ -86,6 +87,12 @@ type recorder struct {
 	leds     rfb.LEDState
 	lights   int // how often they were told
 	texts    []string
+}
+
+// layout is a size of the picture and the screens that share it.
+type layout struct {
+	size    image.Point
+	screens []rfb.Screen
 }
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
@@ -106,6 +113,7 @@ func (r *recorder) SetScreens(w, h int, screens []rfb.Screen) {
 	r.note(func() {
 		r.screens = screens
 		r.size = image.Pt(w, h)
+		r.layouts = append(r.layouts, layout{r.size, screens})
 		r.resizes++
 		r.damage.Clear()
 		r.damage.Add(image.Rect(0, 0, w, h))

@@ -110,7 +110,10 @@ func (p *picture) resize(x *Display, width, height int) error {
 	}
 	if err := p.reader.resize(width, height); err != nil {
 		x.log.Warn("choosing how to read the screen anew", "width", width, "height", height, "error", err)
-		return p.chooseLocked(x, width, height)
+		if err := p.chooseLocked(x, width, height); err != nil {
+			return err
+		}
+		x.log.Info("reading the screen", "reader", p.reader.name())
 	}
 	return nil
 }

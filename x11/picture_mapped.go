@@ -92,7 +92,10 @@ func openMapped(x *Display, width, height int) (reader, error) {
 		m.close()
 		return nil, err
 	}
-	x.hideSprite()
+	if err := x.hideSprite(); err != nil {
+		m.close()
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"sync"
 
 	"github.com/ironglass/ironglass/rfb"
@@ -15,13 +14,18 @@ import (
 // ErrSize is wrapped where the screen cannot have the size asked for.
 var ErrSize = errors.New("the X screen cannot have this size")
 
-// sizer changes the screen's size.
+// sizer changes the screen's size and its monitors.
 type sizer struct {
 	usable   bool // the server has RANDR 1.2; set by Open
 	monitors bool // it has RANDR 1.5; set by Open
 
-	mu   sync.Mutex // one change at a time; guards what follows
-	made randr.Mode // the mode that we made and the screen uses; 0 is none
+	// mu is held for all of a change, which takes several steps, and while a
+	// Run asks for the size: it must tell viewers of none in between.
+	mu        sync.Mutex
+	made      randr.Mode // the mode that we made and the screen uses; 0 is none
+	named     map[xproto.Atom]ownMonitor
+	following bool            // while a Run tells of changes
+	awaited   []chan struct{} // closed when it has told
 }
 
 // pixelsPerInch is the resolution that screens are given, the one that
@@ -30,18 +34,64 @@ const pixelsPerInch = 96
 
 // SetDesktopSize implements rfb.Resizer through RANDR, with a mode made for
 // the purpose where the server has none of this size. An Xvfb can be given any
-// size up to the one it was started with. It has one monitor: more screens
-// than one are refused.
-func (x *Display) SetDesktopSize(_ context.Context, width, height int, screens []rfb.Screen) error {
-	if len(screens) > 1 {
-		return fmt.Errorf("%w: the X screen has one monitor, not %d", rfb.ErrLayout, len(screens))
+// size up to the one it was started with. Several screens become monitors in
+// the place of all that X programs made; a single one is the whole screen, and
+// the monitors of X programs stay. It returns once a Run that follows the
+// display has announced the change.
+func (x *Display) SetDesktopSize(ctx context.Context, width, height int, screens []rfb.Screen) error {
+	if len(screens) > 1 && !x.sizer.monitors {
+		return fmt.Errorf("%w: the X server has no RANDR 1.5, so its screen is one monitor, not %d", rfb.ErrLayout, len(screens))
 	}
-	x.sizer.mu.Lock()
-	defer x.sizer.mu.Unlock()
-	if err := x.setSizeLocked(width, height); err != nil {
+	told, err := x.setLayout(width, height, screens)
+	if err != nil {
 		return x.lost(fmt.Errorf("resizing the screen to %dx%d: %w", width, height, err))
 	}
+	select {
+	case <-told:
+	case <-ctx.Done(): // it was done, whether or not that is known
+	}
 	return nil
+}
+
+// setLayout changes the size and the monitors, and returns what is closed when
+// a Run has told of that.
+func (x *Display) setLayout(width, height int, screens []rfb.Screen) (told <-chan struct{}, err error) {
+	z := &x.sizer
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err := x.setSizeLocked(width, height); err != nil {
+		return nil, err
+	}
+	if z.monitors {
+		if err := x.setMonitorsLocked(screens); err != nil {
+			return nil, err
+		}
+	}
+	done := make(chan struct{})
+	if !z.following {
+		close(done)
+		return done, nil
+	}
+	z.awaited = append(z.awaited, done)
+	// The server tells only of what was not so already.
+	x.post(func(m *mail) { m.resized = true })
+	return done, nil
+}
+
+// follow says whether a Run tells of changes.
+func (z *sizer) follow(on bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.following = on
+	z.toldLocked()
+}
+
+// toldLocked lets those return who wait until what they did is announced.
+func (z *sizer) toldLocked() {
+	for _, c := range z.awaited {
+		close(c)
+	}
+	z.awaited = nil
 }
 
 func (x *Display) setSizeLocked(width, height int) error {
@@ -107,38 +157,15 @@ func (x *Display) setSizeLocked(width, height int) error {
 	return nil
 }
 
-// screens are the monitors that share the screen, none where it is one.
-func (x *Display) screens(width, height int) ([]rfb.Screen, error) {
-	if !x.sizer.monitors {
-		return nil, nil
-	}
-	r, err := randr.GetMonitors(x.conn.Conn, x.root, true).Reply()
-	if err != nil {
-		return nil, fmt.Errorf("asking for the monitors: %w", err)
-	}
-	var screens []rfb.Screen
-	for _, m := range r.Monitors {
-		place := image.Rect(int(m.X), int(m.Y), int(m.X)+int(m.Width), int(m.Y)+int(m.Height))
-		// They may be of another size of the screen, which is told next.
-		if place = place.Intersect(image.Rect(0, 0, width, height)); !place.Empty() {
-			screens = append(screens, rfb.Screen{ID: uint32(m.Name), Rect: place})
-		}
-	}
-	if len(screens) < 2 || len(screens) > mostScreens {
-		return nil, nil
-	}
-	return screens, nil
-}
-
-// mostScreens is how many RFB can tell of.
-const mostScreens = 255
-
 func (x *Display) setScreenSize(width, height int) error {
-	mm := func(pixels int) uint32 { return max(1, uint32(pixels*254+5*pixelsPerInch)/(10*pixelsPerInch)) }
-	return randr.SetScreenSizeChecked(x.conn.Conn, x.root, uint16(width), uint16(height), mm(width), mm(height)).Check()
+	return randr.SetScreenSizeChecked(x.conn.Conn, x.root, uint16(width), uint16(height), millimetres(width), millimetres(height)).Check()
 }
 
-// onlyOutput finds the monitor. With several of them the screen's layout is
+func millimetres(pixels int) uint32 {
+	return max(1, uint32(pixels*254+5*pixelsPerInch)/(10*pixelsPerInch))
+}
+
+// onlyOutput finds the output. With several of them the screen's layout is
 // somebody else's business.
 func (x *Display) onlyOutput(res *randr.GetScreenResourcesReply) (out randr.Output, info *randr.GetOutputInfoReply, err error) {
 	found := 0
@@ -153,7 +180,7 @@ func (x *Display) onlyOutput(res *randr.GetScreenResourcesReply) (out randr.Outp
 		}
 	}
 	if found != 1 {
-		return 0, nil, fmt.Errorf("%w: it has %d monitors, not one", ErrSize, found)
+		return 0, nil, fmt.Errorf("%w: it has %d outputs, not one", ErrSize, found)
 	}
 	return out, info, nil
 }

@@ -29,11 +29,12 @@ type desktop interface {
 type mail struct {
 	closing bool
 
-	damaged       bool
-	width, height int // of the screen where it changed; else 0
-	cursor        bool
-	serial        uint32 // of the new shape
-	leds          bool
+	damaged bool
+	resized bool // the screen, or its monitors
+	cursor  bool
+	serial  uint32 // of the new shape
+	leds    bool
+	moved   bool // a viewer moved the pointer
 }
 
 // pump takes the events off xgb's queue, from Open until the connection ends.
@@ -60,7 +61,7 @@ func (x *Display) pump() {
 			x.post(func(m *mail) { m.cursor, m.serial = true, ev.CursorSerial })
 		case xproto.ConfigureNotifyEvent:
 			if ev.Window == x.root {
-				x.post(func(m *mail) { m.width, m.height = int(ev.Width), int(ev.Height) })
+				x.post(func(m *mail) { m.resized = true })
 			}
 		case xkbEvent:
 			if ev[1] == xkbIndicatorState {
@@ -129,6 +130,8 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 		return x.lost(err)
 	}
 	defer f.stop()
+	x.sizer.follow(true)
+	defer x.sizer.follow(false)
 	// A change of colours is no event.
 	var colours <-chan time.Time
 	if x.format.palette != nil {
@@ -157,6 +160,13 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 				return x.lost(err)
 			}
 			continue
+		case <-f.sprite.timer.C:
+			if f.sprite.now() {
+				if err := f.look(); err != nil {
+					return x.lost(err)
+				}
+			}
+			continue
 		case <-colours:
 			if err := f.colours(); err != nil {
 				return x.lost(err)
@@ -165,8 +175,8 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 		case <-x.wake:
 		}
 		m := x.takeMail()
-		if m.width != 0 {
-			if err := f.resize(m.width, m.height); err != nil {
+		if m.resized {
+			if err := f.resize(); err != nil {
 				return x.lost(err)
 			}
 		}
@@ -186,6 +196,9 @@ func (x *Display) run(ctx context.Context, d desktop) error {
 				return x.lost(err)
 			}
 		}
+		if m.moved {
+			f.stir()
+		}
 		if m.leds {
 			if err := f.leds(); err != nil {
 				return x.lost(err)
@@ -202,11 +215,12 @@ type follower struct {
 	parts  xfixes.Region
 	size   image.Rectangle
 	clips  *clipboard // nil where there is none
+	sprite *sprite
 }
 
 func (x *Display) follow(d desktop) (*follower, error) {
 	c := x.conn.Conn
-	f := &follower{x: x, d: d}
+	f := &follower{x: x, d: d, sprite: newSprite()}
 	var err error
 	if f.damage, err = damage.NewDamageId(c); err != nil {
 		return nil, err
@@ -214,15 +228,11 @@ func (x *Display) follow(d desktop) (*follower, error) {
 	if f.parts, err = xfixes.NewRegionId(c); err != nil {
 		return nil, err
 	}
-	g, err := xproto.GetGeometry(c, xproto.Drawable(x.root)).Reply()
-	if err != nil {
-		return nil, err
-	}
 	if _, err := x.colours.update(); err != nil { // all is looked at anew
 		return nil, err
 	}
-	x.takeMail() // the size may have changed since, which is told again
-	if err := f.resize(int(g.Width), int(g.Height)); err != nil {
+	x.takeMail() // a size that changes from now on is told again
+	if err := f.resize(); err != nil {
 		return nil, err
 	}
 	x.where.forget()
@@ -238,15 +248,7 @@ func (x *Display) follow(d desktop) (*follower, error) {
 		// The new object's region is the whole window, which it tells at once.
 		damage.Create(c, f.damage, xproto.Drawable(x.root), damage.ReportLevelNonEmpty)
 	})
-	// Between the geometry and now it may have changed without an event that
-	// was not thrown away.
-	g, err = xproto.GetGeometry(c, xproto.Drawable(x.root)).Reply()
-	if err == nil && f.size != image.Rect(0, 0, int(g.Width), int(g.Height)) {
-		err = f.resize(int(g.Width), int(g.Height))
-	}
-	if err == nil {
-		err = f.cursor(0)
-	}
+	err = f.cursor(0)
 	if err == nil {
 		err = f.leds()
 	}
@@ -260,6 +262,8 @@ func (x *Display) follow(d desktop) (*follower, error) {
 // stop gives back what the server holds for the run.
 func (f *follower) stop() {
 	c := f.x.conn.Conn
+	f.sprite.timer.Stop()
+	f.x.hiders.motion.Store(false)
 	f.x.input.stop()
 	f.clips.stop()
 	f.x.conn.Batch(func() {
@@ -270,18 +274,22 @@ func (f *follower) stop() {
 	})
 }
 
-// resize takes a new size of the screen, or a new layout of its monitors, of
-// which the server tells in the same way.
-func (f *follower) resize(width, height int) error {
-	if err := f.x.picture.resize(f.x, width, height); err != nil {
-		return err
-	}
-	screens, err := f.x.screens(width, height)
+// resize takes and announces a new size of the screen, or a new layout of its
+// monitors, of which the server tells in the same way.
+func (f *follower) resize() error {
+	z := &f.x.sizer
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	size, screens, err := f.x.layoutLocked()
 	if err != nil {
 		return err
 	}
-	f.size = image.Rect(0, 0, width, height)
-	f.d.SetScreens(width, height, screens)
+	if err := f.x.picture.resize(f.x, size.X, size.Y); err != nil {
+		return err
+	}
+	f.size = image.Rectangle{Max: size}
+	f.d.SetScreens(size.X, size.Y, screens)
+	z.toldLocked()
 	return nil
 }
 
@@ -318,6 +326,7 @@ func (f *follower) colours() error {
 
 // harvest takes the damaged region from the server and announces it.
 func (f *follower) harvest() error {
+	f.stir()
 	// What is drawn often needs new colours.
 	if err := f.colours(); err != nil {
 		return err

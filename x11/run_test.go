@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -154,10 +153,6 @@ func TestResize(t *testing.T) {
 	}
 	// No modes of ours pile up.
 	x := open(t, config(s))
-	two := []rfb.Screen{{ID: 1, Rect: image.Rect(0, 0, 400, 600)}, {ID: 2, Rect: image.Rect(400, 0, 800, 600)}}
-	if err := x.SetDesktopSize(t.Context(), 800, 600, two); !errors.Is(err, rfb.ErrLayout) {
-		t.Errorf("two screens: %v", err)
-	}
 	res, err := randr.GetScreenResources(x.conn.Conn, x.root).Reply()
 	if err != nil {
 		t.Fatal(err)
@@ -165,43 +160,6 @@ func TestResize(t *testing.T) {
 	if len(res.Modes) > 8 {
 		t.Errorf("%d modes are left", len(res.Modes))
 	}
-}
-
-// Monitors that an X program makes are the viewers' screens.
-func TestMonitors(t *testing.T) {
-	s := startXvfb(t, xvfb.Config{Width: 800, Height: 600})
-	x := open(t, config(s))
-	r, _ := run(t, x)
-	r.wait(t, "no screens of one monitor", func() bool { return r.screens == nil })
-	xrandr := func(args ...string) {
-		t.Helper()
-		if out, err := program(t, s, "xrandr", args...).CombinedOutput(); err != nil {
-			t.Fatalf("xrandr %v: %v: %s", args, err, out)
-		}
-	}
-	has := func(want ...image.Rectangle) func() bool {
-		return func() bool {
-			ids := make(map[uint32]bool)
-			for i, s := range r.screens {
-				if len(want) != len(r.screens) || !slices.Contains(want, s.Rect) {
-					return false
-				}
-				ids[r.screens[i].ID] = true
-			}
-			return len(ids) == len(want)
-		}
-	}
-	left, right := rect(0, 0, 300, 600), rect(300, 0, 500, 600)
-	xrandr("--setmonitor", "left", "300/80x600/160+0+0", "screen")
-	xrandr("--setmonitor", "right", "500/130x600/160+300+0", "none")
-	r.wait(t, "two screens", has(left, right))
-	// A smaller screen has what is left of them.
-	if err := x.SetDesktopSize(t.Context(), 640, 480, nil); err != nil {
-		t.Fatal(err)
-	}
-	r.wait(t, "two smaller screens", has(rect(0, 0, 300, 480), rect(300, 0, 340, 480)))
-	xrandr("--delmonitor", "right")
-	r.wait(t, "one screen", func() bool { return r.screens == nil && r.size == image.Pt(640, 480) })
 }
 
 // The screen may shrink while it is looked at.

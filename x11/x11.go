@@ -90,6 +90,7 @@ type Display struct {
 	sizer   sizer
 	leds    *leds // nil where the server does not tell of lights
 	where   whereabouts
+	hiders  hiders
 
 	picture        picture
 	selectionAtoms *selectionAtoms // nil where there is no clipboard
@@ -192,7 +193,13 @@ func (x *Display) open(ctx context.Context) error {
 // hideSprite keeps the pointer's image out of the framebuffer, into which an
 // Xvfb paints it. XFixes tells its shape all the same. The server shows it
 // again when the connection ends.
-func (x *Display) hideSprite() { xfixes.HideCursor(x.conn.Conn, x.root) }
+func (x *Display) hideSprite() error {
+	if err := x.hiders.join(x); err != nil {
+		return err
+	}
+	xfixes.HideCursor(x.conn.Conn, x.root)
+	return nil
+}
 
 // Done is closed when the connection has ended: by Close, or because the X
 // server is gone.

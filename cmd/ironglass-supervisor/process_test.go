@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,6 +75,10 @@ func TestProgram(t *testing.T) {
 		"GarbageEndsOneOnly":      testGarbageEndsOneOnly,
 		"DocumentFromATerminal":   testDocumentFromATerminal,
 		"ResidentMemoryAndIdling": testResidentMemoryAndIdling,
+		"Process1":                testProcess1,
+		"OnDemand":                testOnDemand,
+		"Clipboard":               testClipboard,
+		"SecretsAreNotPassedOn":   testSecretsAreNotPassedOn,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, program) })
 	}
@@ -108,7 +113,7 @@ func (o *output) String() string {
 }
 
 // start runs the program on a unix socket until the test's end, and waits
-// until it serves.
+// until it serves. There may be words before the program that run it.
 func start(t *testing.T, program string, stdin io.Reader, args ...string) *instance {
 	t.Helper()
 	// A test's own folder can have too long a name for a socket's path.
@@ -117,7 +122,8 @@ func start(t *testing.T, program string, stdin io.Reader, args ...string) *insta
 		t.Fatal(err)
 	}
 	s := &instance{t: t, dir: dir, socket: filepath.Join(dir, "rfb"), stderr: new(output), ended: make(chan struct{})}
-	s.cmd = exec.Command(program, append([]string{"-listen", "unix:" + s.socket, "-runtime-dir", dir, "-log-level", "debug"}, args...)...)
+	command := slices.Concat(strings.Fields(program), []string{"-listen", "unix:" + s.socket, "-runtime-dir", dir, "-log-level", "debug"}, args)
+	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Stdin = stdin
 	s.cmd.Stderr = s.stderr
 	s.cmd.WaitDelay = long // for what keeps stderr open, which must be nobody

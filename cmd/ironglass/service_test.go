@@ -474,6 +474,75 @@ func TestHTTPSWithCredential(t *testing.T) {
 	}
 }
 
+// TestReload: SIGHUP has the configuration read anew. What is wrong with it
+// changes nothing; nodes come and go, and credentials, authorities and
+// certificates are those of now.
+func TestReload(t *testing.T) {
+	const first, second = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	configured := func(port, api, nodes string) string {
+		return "listen: 127.0.0.1:" + port + "\ntls: {cert: cert.pem, key: key.pem}\napi: {" + api + "}\nnodes: [" + nodes + "]\n"
+	}
+	const vm = `{name: vm, console: {rfb: "127.0.0.1:1"}}`
+	f := newFolder(t, configured("0", "token_file: credential", vm))
+	cert, key := certificate(t)
+	other, otherKey := certificate(t)
+	for name, text := range map[string]string{
+		"cert.pem": cert, "key.pem": key, "other.pem": other, "other.key": otherKey,
+		"credential": first + "\n", "second": second + "\n",
+	} {
+		f.write(name, text)
+	}
+	f.write("trusted.pem", cert+other)
+	f.env = append(f.env, "SSL_CERT_FILE=trusted.pem")
+	s := f.serve()
+	reload := func(says string) {
+		t.Helper()
+		before := strings.Count(s.logged(), says)
+		s.signal(syscall.SIGHUP)
+		eventually(t, "the service to say "+says, func() bool { return strings.Count(s.logged(), says) > before })
+	}
+	refused := func(args ...string) {
+		t.Helper()
+		if out, errs, status := f.run(append(args, "-server", s.url)...); status != 1 {
+			t.Errorf("%v: status %d, %q %q", args, status, out, errs)
+		}
+	}
+
+	f.write("c.yaml", "state_dir: state\n"+configured("0", "token_file: credential", `{name: vm, console: {}}`))
+	reload("c.yaml:5: node vm: console: it is empty")
+	if out := f.ask(s, "nodes", "-token-file", "credential"); !strings.Contains(out, "\nvm ") {
+		t.Errorf("after a wrong configuration the nodes are %q", out)
+	}
+
+	f.write("c.yaml", "state_dir: state\n"+configured("6080", "token_file: second", vm+`, {name: more, console: {rfb: "127.0.0.1:2"}}`))
+	f.write("cert.pem", other)
+	f.write("key.pem", otherKey)
+	reload("the configuration was reloaded")
+	if !strings.Contains(s.logged(), "counts from the next start\" key=listen") {
+		t.Error("the log does not say that the address stays")
+	}
+	refused("nodes", "-token-file", "credential")
+	if out := f.ask(s, "nodes", "-token-file", "second"); !strings.Contains(out, "\nvm ") || !strings.Contains(out, "\nmore ") {
+		t.Errorf("the nodes are %q", out)
+	}
+	f.env = append(f.env, "SSL_CERT_FILE=other.pem") // the new certificate is shown
+	f.ask(s, "nodes", "-token-file", "second")
+
+	f.write("c.yaml", "state_dir: state\n"+configured("0", "client_ca: other.pem", `{name: more, console: {rfb: "127.0.0.1:2"}}`))
+	reload("the configuration was reloaded")
+	refused("nodes", "-token-file", "second")
+	if out := f.ask(s, "nodes", "-cert", "other.pem", "-key", "other.key"); strings.Contains(out, "\nvm ") || !strings.Contains(out, "\nmore ") {
+		t.Errorf("with a certificate the nodes are %q", out)
+	}
+	f.write("mine.pem", cert)
+	f.write("mine.key", key)
+	refused("nodes", "-cert", "mine.pem", "-key", "mine.key") // of an authority that is not trusted
+	s.signal(os.Interrupt)
+	if status := s.ended(); status != 0 {
+		t.Errorf("the service ended with status %d", status)
+	}
+}
+
 // certificate makes a certificate for 127.0.0.1 and its key, in PEM.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,8 +42,8 @@ type settings struct {
 	supervisor                 string
 }
 
-func run(ctx context.Context, args []string) error {
-	var s settings
+// parse reads the flags; help says that they were shown.
+func parse(args []string) (s settings, help bool, err error) {
 	fs := flag.NewFlagSet("benchpeers", flag.ContinueOnError)
 	fs.StringVar(&s.out, "o", "", "the `folder` that gets bench-peers.md and pictures/bench-peers.svg; without it the table is printed")
 	fs.StringVar(&s.raw, "raw", "", "the `file` that gets all figures as JSON after each cell, so that a run that is cut off is not lost")
@@ -51,14 +52,24 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&s.servers, "servers", strings.Join(loads.Servers, ","), "the servers; also "+loads.Attached)
 	fs.StringVar(&s.geometries, "sizes", "1280x1024,1920x1200", "the screens' sizes in pixels")
 	fs.StringVar(&s.viewers, "viewers", "1,5,20", "how many viewers")
-	fs.Float64Var(&s.seconds, "seconds", 5, "how long each load runs")
+	fs.Float64Var(&s.seconds, "seconds", 3, "how long each load runs; all cells, with about as much for each server's start, take under 15 minutes at 3")
 	fs.StringVar(&s.supervisor, "supervisor", "", "the supervisor's `file` instead of one built for the run")
 	quick := fs.Bool("quick", false, "one size, one viewer, two seconds each")
-	if err := fs.Parse(args); err != nil {
-		return err
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return s, true, nil
+	} else if err != nil {
+		return s, false, err
 	}
 	if *quick {
 		s.geometries, s.viewers, s.seconds = "1280x1024", "1", 2
+	}
+	return s, false, nil
+}
+
+func run(ctx context.Context, args []string) error {
+	s, help, err := parse(args)
+	if err != nil || help {
+		return err
 	}
 	report := loads.Report{Machine: loads.Machine()}
 	if s.from != "" {
@@ -84,6 +95,10 @@ func run(ctx context.Context, args []string) error {
 // cells are all that is to be measured, the servers in turn in each.
 func (s *settings) cells() ([]loads.Cell, error) {
 	var out []loads.Cell
+	duration := time.Duration(s.seconds * float64(time.Second))
+	if duration < 100*time.Millisecond {
+		return nil, fmt.Errorf("%g seconds are too few for a load", s.seconds)
+	}
 	for _, geometry := range strings.Split(s.geometries, ",") {
 		var size image.Point
 		if _, err := fmt.Sscanf(geometry, "%dx%d", &size.X, &size.Y); err != nil {
@@ -95,9 +110,14 @@ func (s *settings) cells() ([]loads.Cell, error) {
 				return nil, fmt.Errorf("%q is no number of viewers", viewers)
 			}
 			for _, load := range strings.Split(s.loads, ",") {
+				if !slices.Contains(loads.Loads, load) {
+					return nil, fmt.Errorf("there is no load %q: use some of %s", load, strings.Join(loads.Loads, ", "))
+				}
 				for _, server := range strings.Split(s.servers, ",") {
-					out = append(out, loads.Cell{Load: load, Server: server, Size: size, Viewers: n,
-						Duration: time.Duration(s.seconds * float64(time.Second))})
+					if server != loads.Attached && !slices.Contains(loads.Servers, server) {
+						return nil, fmt.Errorf("there is no server %q: use some of %s, %s", server, strings.Join(loads.Servers, ", "), loads.Attached)
+					}
+					out = append(out, loads.Cell{Load: load, Server: server, Size: size, Viewers: n, Duration: duration})
 				}
 			}
 		}

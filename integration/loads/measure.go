@@ -21,7 +21,7 @@ var Loads = []string{"typing", "scroll", "video", "pages", "drag", "idle"}
 var Rates = map[string]int{"typing": 20, "scroll": 60, "video": 30, "pages": 30, "drag": 60, "idle": 0}
 
 // Programs says where the programs are that are measured and drawn with.
-type Programs struct{ Supervisor, Load string }
+type Programs struct{ Supervisor, Service, Load string }
 
 // Cell is one measurement.
 type Cell struct {
@@ -57,6 +57,9 @@ type Result struct {
 	P50, P95 time.Duration // of the frames' ages
 	First    time.Duration // connecting until the whole picture is there
 	Resident int64         // of the RFB server after the load, in bytes
+	// Front is the memory after the load, resident and with what is shared
+	// shared out, of what stands before the RFB server and all that it forked.
+	Front, FrontShare int64
 	// Moving is the median distance from the truth of pictures as they were
 	// while the load ran, where frames are known beforehand (video, pages), and
 	// AtRest that of the picture some time after its end: the peak
@@ -114,7 +117,7 @@ func Measure(ctx context.Context, p Programs, c Cell) (out Result, err error) {
 	if err := calm(ctx, viewers[0], 700*time.Millisecond, 4*time.Second); err != nil {
 		return out, err
 	}
-	if out.Resident, err = Resident(server.rfb); err != nil {
+	if err := server.memory(&out); err != nil {
 		return out, err
 	}
 	truth, err := server.screen.grab()
@@ -190,10 +193,54 @@ type usage struct {
 	bytes    int64
 }
 
+// fronts are the processes that stand before the RFB server. What the service
+// starts is not among them.
+func (r *running) fronts() ([]int, error) {
+	if r.front == 0 {
+		return nil, nil
+	}
+	all, err := family(r.front)
+	pids := []int{r.front}
+	for pid := range all {
+		if all[r.rfb] == "" { // else the service started it
+			pids = append(pids, pid)
+		}
+	}
+	return pids, err
+}
+
+// memory notes what is held.
+func (r *running) memory(out *Result) (err error) {
+	if out.Resident, err = Resident(r.rfb); err != nil {
+		return err
+	}
+	pids, err := r.fronts()
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		resident, err := Resident(pid)
+		if err != nil {
+			return err
+		}
+		share, err := Proportional(pid)
+		if err != nil {
+			return err
+		}
+		out.Front += resident
+		out.FrontShare += share
+	}
+	return nil
+}
+
 func (r *running) usage(viewers []*viewer) (u usage, err error) {
-	pids := []int{r.rfb, r.x}
-	if r.rfb == r.x {
-		pids = pids[:1]
+	pids, err := r.fronts()
+	if err != nil {
+		return u, err
+	}
+	pids = append(pids, r.rfb)
+	if r.rfb != r.x {
+		pids = append(pids, r.x)
 	}
 	for _, pid := range pids {
 		cpu, err := ProcessorTime(pid)
@@ -205,7 +252,7 @@ func (r *running) usage(viewers []*viewer) (u usage, err error) {
 			return u, err
 		}
 		u.cpu += cpu
-		if pid != r.rfb {
+		if pid == r.x && r.rfb != r.x {
 			u.xcpu = cpu
 		}
 		u.switches += n

@@ -119,11 +119,12 @@ func (p *process) stop() error {
 	}
 }
 
-// below returns the id of the process with a name that descends from pid.
-func below(pid int, name string) (int, error) {
+// family returns the ids and names of the processes that descend from pid, in
+// no order.
+func family(pid int) (map[int]string, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	parents, names := make(map[int]int), make(map[int]string)
 	for _, file := range stats {
@@ -140,14 +141,27 @@ func below(pid int, name string) (int, error) {
 			parents[id], names[id] = parent, comm
 		}
 	}
+	found := make(map[int]string)
 	for id, comm := range names {
-		if comm != name {
-			continue
-		}
-		for up := id; up > 1; up = parents[up] {
+		for up := parents[id]; up > 1; up = parents[up] {
 			if up == pid {
-				return id, nil
+				found[id] = comm
+				break
 			}
+		}
+	}
+	return found, nil
+}
+
+// below returns the id of the process with a name that descends from pid.
+func below(pid int, name string) (int, error) {
+	all, err := family(pid)
+	if err != nil {
+		return 0, err
+	}
+	for id, comm := range all {
+		if comm == name {
+			return id, nil
 		}
 	}
 	return 0, fmt.Errorf("process %d has no descendant %s", pid, name)
@@ -169,6 +183,13 @@ func ProcessorTime(pid int) (time.Duration, error) {
 // Resident is the memory that a process holds at present, in bytes.
 func Resident(pid int) (int64, error) {
 	kB, err := status(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+	return kB << 10, err
+}
+
+// Proportional is the memory that a process holds, with what it shares with
+// others shared out among them, in bytes.
+func Proportional(pid int) (int64, error) {
+	kB, err := status(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
 	return kB << 10, err
 }
 

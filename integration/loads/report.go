@@ -120,7 +120,10 @@ Measured with: %s.
 		}
 	}
 	p.crowd(&b)
-	p.verdict(&b)
+	var n notes
+	p.verdict(&b, &n)
+	p.aims(&b, &n)
+	n.write(&b)
 	return b.String()
 }
 
@@ -199,104 +202,34 @@ func plural(n int, what string) string {
 // crowd shows what many viewers cost.
 func (p *Report) crowd(b *strings.Builder) {
 	crowds := p.crowds()
-	if len(crowds) < 2 {
+	if len(crowds) < 2 || crowds[0] != 1 {
 		return
 	}
-	most := crowds[len(crowds)-1]
-	fmt.Fprintf(b, "## CPU of %d viewers as a multiple of one\n\n| load | size |", most)
+	b.WriteString("## CPU of many viewers as a multiple of one\n\n| load | size | viewers |")
 	for _, s := range p.servers() {
 		fmt.Fprintf(b, " %s |", name(s))
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(p.servers())) + "\n")
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(p.servers())) + "\n")
 	for _, load := range p.loads() {
 		if Rates[load] == 0 {
 			continue
 		}
 		for _, size := range p.sizes() {
-			fmt.Fprintf(b, "| %s | %dx%d |", load, size.X, size.Y)
-			for _, s := range p.servers() {
-				one, many := p.find(load, s, size, 1), p.find(load, s, size, most)
-				if one == nil || many == nil {
-					b.WriteString(" - |")
-					continue
+			for _, viewers := range crowds[1:] {
+				fmt.Fprintf(b, "| %s | %dx%d | %d |", load, size.X, size.Y, viewers)
+				for _, s := range p.servers() {
+					one, many := p.find(load, s, size, 1), p.find(load, s, size, viewers)
+					if one == nil || many == nil {
+						b.WriteString(" - |")
+						continue
+					}
+					fmt.Fprintf(b, " %.1f, %s frames/s each |", many.CPU/one.CPU, short(many.Others))
 				}
-				fmt.Fprintf(b, " %.1f, %s frames/s each |", many.CPU/one.CPU, short(many.Others))
+				b.WriteString("\n")
 			}
-			b.WriteString("\n")
 		}
 	}
 	b.WriteString("\n")
-}
-
-// metric is one that is to be at or under the best peer's.
-type metric struct {
-	name string
-	unit string
-	none float64 // what is as good as nothing
-	of   func(r *Result) float64
-}
-
-var metrics = []metric{
-	{"CPU", "cores", 0.002, func(r *Result) float64 { return r.CPU }},
-	{"age p50", "ms", 0, func(r *Result) float64 { return r.P50.Seconds() * 1000 }},
-	{"age p95", "ms", 0, func(r *Result) float64 { return r.P95.Seconds() * 1000 }},
-	{"bytes", "kB/s", 0.1, func(r *Result) float64 { return r.Bytes / 1000 }},
-	{"first picture", "ms", 0, func(r *Result) float64 { return r.First.Seconds() * 1000 }},
-}
-
-// verdict lists what is not won.
-func (p *Report) verdict(b *strings.Builder) {
-	var lost []string
-	compared := 0
-	for i := range p.Results {
-		ours := &p.Results[i]
-		if ours.Server != Ours || ours.Error != "" {
-			continue
-		}
-		for _, m := range metrics {
-			best := p.best(ours, m)
-			if best == nil || Rates[ours.Load] == 0 && strings.HasPrefix(m.name, "age") {
-				continue
-			}
-			compared++
-			if a, z := m.of(ours), m.of(best); a > max(z, m.none) {
-				ratio := "-"
-				if z > 0 {
-					ratio = strconv.FormatFloat(a/z, 'f', 2, 64)
-				}
-				lost = append(lost, fmt.Sprintf("| %s | %dx%d | %d | %s | %s | %s of %s | %s |", ours.Load, ours.Size.X, ours.Size.Y,
-					ours.Viewers, m.name+", "+m.unit, short3(a), short3(z), best.Server, ratio))
-			}
-		}
-	}
-	fmt.Fprintf(b, "## Where a peer is better\n\nCPU, the frames' ages, bytes and the first picture are compared with the best peer of each cell: of those that showed at least 90 %% as many frames. Less than 0.002 cores or 0.1 kB/s counts as nothing. Of %d comparisons %d are lost:\n\n", compared, len(lost))
-	if len(lost) > 0 {
-		b.WriteString("| load | size | viewers | what | ironglass | the best peer | ratio |\n|---|---|---|---|---|---|---|\n")
-		b.WriteString(strings.Join(lost, "\n") + "\n")
-	}
-}
-
-func short3(v float64) string {
-	if v < 10 {
-		return strconv.FormatFloat(v, 'f', 3, 64)
-	}
-	return short(v)
-}
-
-// best is the peer that is the best by a metric in the cell of ours.
-func (p *Report) best(ours *Result, m metric) *Result {
-	var best *Result
-	for i := range p.Results {
-		r := &p.Results[i]
-		if r.Server == Ours || r.Server == Attached || r.Error != "" || r.Load != ours.Load || r.Size != ours.Size ||
-			r.Viewers != ours.Viewers || min(r.Rate, r.Others) < 0.9*min(ours.Rate, ours.Others) {
-			continue
-		}
-		if best == nil || m.of(r) < m.of(best) {
-			best = r
-		}
-	}
-	return best
 }
 
 func (p *Report) pick(ok func(r *Result) bool) []*Result {

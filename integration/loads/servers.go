@@ -21,14 +21,22 @@ var Servers = []string{Ours, "x11vnc", "X0tigervnc", "Xtigervnc"}
 // Attached is Ours on somebody else's X server.
 const Attached = "ironglass-attached"
 
+// Proxied is Ours behind the central service, and Websockify is Xtigervnc
+// behind websockify; viewers reach both over websockets, as browsers do.
+const (
+	Proxied    = "ironglass-proxy"
+	Websockify = "websockify"
+)
+
 // running is a server with its X server and the program that draws.
 type running struct {
 	all     []*process // in the order of their starts
-	address string     // of the RFB server
+	address string     // of the RFB server, or the URL of its websocket
 	screen  *screen
 	// rfb and x are the processes' numbers, the same where the RFB server is
-	// the X server.
-	rfb, x int
+	// the X server. front is that of what stands before the RFB server, 0
+	// where nothing does; the processes that it forks for viewers count, too.
+	rfb, x, front int
 }
 
 // stop ends all that was started, the last first.
@@ -106,6 +114,23 @@ func startServer(p Programs, c Cell, dir string) (*running, error) {
 			r.x = r.rfb
 			return err
 		}, draw)
+	case Proxied:
+		return r, r.explained(r.startProxied(p, c, dir, port, load))
+	case Websockify:
+		steps = append(steps, func() error {
+			r.rfb, err = r.start(nil, &display, "Xtigervnc", "-rfbport", port, "-localhost", "-SecurityTypes", "None", "-AlwaysShared",
+				"-geometry", geometry, "-depth", "24", "-nolisten", "tcp")
+			r.x = r.rfb
+			return err
+		}, draw, func() error {
+			front, err := freePort()
+			if err != nil {
+				return err
+			}
+			r.front, err = r.start(nil, nil, "websockify", "127.0.0.1:"+front, r.address)
+			r.address = "ws://127.0.0.1:" + front + "/websockify"
+			return err
+		})
 	default:
 		return r, fmt.Errorf("there is no server %q", c.Server)
 	}
@@ -124,6 +149,14 @@ func startServer(p Programs, c Cell, dir string) (*running, error) {
 // own, frames are twice as old.
 var X11vncOptions = []string{"-wait", "10", "-defer", "5"}
 
+// explained is explain, and nil where there is no error.
+func (r *running) explained(err error) error {
+	if err != nil {
+		err = r.explain(err)
+	}
+	return err
+}
+
 // explain adds what the programs wrote.
 func (r *running) explain(err error) error {
 	for _, p := range r.all {
@@ -135,7 +168,7 @@ func (r *running) explain(err error) error {
 // listening waits until the RFB server accepts connections.
 func (r *running) listening() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", r.address)
+		conn, err := net.Dial("tcp", r.host())
 		if err == nil {
 			return conn.Close()
 		}

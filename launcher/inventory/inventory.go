@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
@@ -44,14 +46,112 @@ type BMC struct {
 type Console struct {
 	// Command is an X program with its arguments.
 	Command []string
-	// RFB is a native VNC server: HOST:PORT, or unix:PATH.
+	// RFB is a native VNC server: HOST:PORT, unix:PATH, or a ws:// or wss://
+	// URL where RFB goes over a websocket.
 	RFB string
+	// Username, and the password in PasswordFile, are what the native VNC
+	// server asks for; both may be empty.
+	Username, PasswordFile string
+	// TLS has the native VNC server prove itself: by VeNCrypt, or behind a
+	// wss:// URL. nil asks for no proof; a wss:// URL's is then checked with
+	// the system's authorities.
+	TLS *TLS
 	// Recipe names the way in which the BMC's own client is run; Image is the
 	// container image for it.
 	Recipe, Image string
 	// Width and Height are the screen's size in pixels; 0 is the default.
 	Width, Height int
+	// Seats says who of those that may operate the console does: "shared" is
+	// all of them, "exclusive" one at a time, "" the default, which is shared.
+	Seats string
+	// Lease is how long it goes on for people who do not use it.
+	Lease Lease
+	// Layout is the keyboard layout of the machine, as in "de"; "" is the
+	// default.
+	Layout string
+	// Keys is how fast keys are sent to the machine.
+	Keys Keys
+	// Recording is what is recorded of it.
+	Recording Recording
 }
+
+// Recording is what is recorded of a console.
+type Recording struct {
+	// Mode is "off", "ring" (the last minutes) or "full"; "" is off.
+	Mode string
+	// Last is how much a ring keeps; 0 is the default.
+	Last time.Duration
+	// MaxSize bounds in bytes what a ring takes, and one file of a full
+	// recording; 0 is the default.
+	MaxSize int64
+}
+
+// Modes of a Recording.
+const (
+	RecordOff  = "off"
+	RecordRing = "ring"
+	RecordFull = "full"
+)
+
+// Minutes that a ring may keep.
+const (
+	MinRingMinutes = 1
+	MaxRingMinutes = 24 * 60
+)
+
+func (r Recording) check(fail func(key, format string, args ...any)) {
+	switch r.Mode {
+	case "", RecordOff, RecordRing, RecordFull:
+	default:
+		fail("console.recording", "%.80q is none of off, ring (the last minutes) and full", r.Mode)
+	}
+	if r.Last != 0 && r.Mode != RecordRing {
+		fail("console.recording", "minutes are for the mode ring alone: remove them, or set mode: ring")
+	}
+	if r.MaxSize != 0 && (r.Mode == "" || r.Mode == RecordOff) {
+		fail("console.recording", "nothing is recorded: set mode to ring or full, or remove max_size")
+	}
+}
+
+// TLS says which certificate a native VNC server is to have. The files are in
+// PEM.
+type TLS struct {
+	// CA holds the authorities to trust; "" is the system's.
+	CA string
+	// Cert and Key are what to prove oneself with, where the server asks.
+	Cert, Key string
+	// ServerName is the name that the certificate must have; "" is the
+	// address's host.
+	ServerName string
+	// Fingerprint is the SHA-256, in hexadecimal, of the one certificate to
+	// trust; nothing else about it matters then.
+	Fingerprint string
+}
+
+// Lease is how long a console goes on without use (Idle), altogether (Max),
+// and how long before its end that is shown (Warning). 0 is the service's own,
+// negative is off.
+type Lease struct{ Idle, Max, Warning time.Duration }
+
+// Keys is how fast keys are sent. Zero is as fast as they come.
+type Keys struct {
+	// Hold is how long a key stays down, and Interval the time between two
+	// events of keys, at least; each is MaxKeyTime at most.
+	Hold, Interval time.Duration
+	// Longest is how long a key that is no modifier stays down at most, for
+	// machines that repeat keys by themselves whenever a release is late; it is
+	// longer than Hold, and MaxKeyTime at most. 0 is as long as it is held.
+	Longest time.Duration
+	// Rate is how many characters of a text are typed a second at most, up to
+	// MaxRate; 0 is as many as the rest allows.
+	Rate int
+}
+
+// Bounds of Keys.
+const (
+	MaxKeyTime = time.Second
+	MaxRate    = 1000
+)
 
 // Sides of a screen in pixels that a Console may have.
 const (
@@ -85,22 +185,53 @@ func parseSide(text string) (int, error) {
 	return MaxSide + 1, nil
 }
 
-// Endpoint returns where the native VNC server is, as for net.Dial.
-func (c Console) Endpoint() (network, address string, err error) {
+// checkAddress checks where a native VNC server is.
+func (c Console) checkAddress() error {
 	if path, ok := strings.CutPrefix(c.RFB, "unix:"); ok {
 		if path == "" {
-			return "", "", fmt.Errorf("%q names no socket: write unix:PATH", c.RFB)
+			return fmt.Errorf("%q names no socket: write unix:PATH", c.RFB)
 		}
-		return "unix", path, nil
+		return nil
+	}
+	if strings.Contains(c.RFB, "://") {
+		u, err := url.Parse(c.RFB)
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+			return fmt.Errorf("%.200q is not the address of a websocket: write it as in wss://bmc.example.net/kvm/0, and a user under username", c.RFB)
+		}
+		return nil
 	}
 	host, port, err := net.SplitHostPort(c.RFB)
 	if err == nil && host != "" {
-		var n uint64
-		if n, err = strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
-			return "tcp", c.RFB, nil
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+			return nil
 		}
 	}
-	return "", "", fmt.Errorf("%q is not an address: write HOST:PORT, as in 127.0.0.1:5901, or unix:PATH", c.RFB)
+	return fmt.Errorf("%q is not an address: write HOST:PORT, as in 127.0.0.1:5901, unix:PATH, or wss://HOST/PATH", c.RFB)
+}
+
+// fingerprintForm is a SHA-256 in hexadecimal, with or without colons.
+var fingerprintForm = regexp.MustCompile(`^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$`)
+
+// checkAccess checks what a native VNC server is told and is to prove.
+func (c Console) checkAccess(fail func(key, format string, args ...any)) {
+	if c.Username != "" && c.PasswordFile == "" {
+		fail("console.rfb.password_file", "it is missing: a username needs a password")
+	}
+	if strings.HasPrefix(c.RFB, "ws://") && c.TLS != nil {
+		fail("console.rfb.tls", "ws:// has none: write wss:// in the address, or remove it")
+	}
+	if c.TLS == nil {
+		return
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		fail("console.rfb.tls", "cert and key go together: set both or none")
+	}
+	if c.TLS.Fingerprint != "" && !fingerprintForm.MatchString(c.TLS.Fingerprint) {
+		fail("console.rfb.tls.fingerprint", "%.100q is not a SHA-256: write 64 hexadecimal digits, as openssl x509 -noout -fingerprint -sha256 prints them", c.TLS.Fingerprint)
+	}
+	if strings.HasPrefix(c.RFB, "unix:") && c.TLS.ServerName == "" && c.TLS.Fingerprint == "" {
+		fail("console.rfb.tls", "a socket has no name to check: set server_name or fingerprint")
+	}
 }
 
 // Inventory is a set of nodes that was found to be sound. It does not change
@@ -210,6 +341,9 @@ func (n Node) check(fail func(key, format string, args ...any)) (named bool) {
 }
 
 func (c Console) check(fail func(key, format string, args ...any)) {
+	if c.Seats != "" && c.Seats != "shared" && c.Seats != "exclusive" {
+		fail("console.seats", "%.80q is not known: write shared, for everybody at once, or exclusive, for one at a time", c.Seats)
+	}
 	var kinds []string
 	if c.Command != nil {
 		kinds = append(kinds, "command")
@@ -235,10 +369,26 @@ func (c Console) check(fail func(key, format string, args ...any)) {
 			fail("console.command", "%.80q cannot be an argument of a program: it is not plain text", arg)
 		}
 	}
+	checkKeyTime := func(key string, d time.Duration) {
+		if d < 0 || d > MaxKeyTime {
+			fail(key, "%v is out of range: 0s to %v are possible", d, MaxKeyTime)
+		}
+	}
+	checkKeyTime("console.keys.hold", c.Keys.Hold)
+	checkKeyTime("console.keys.interval", c.Keys.Interval)
+	checkKeyTime("console.keys.longest", c.Keys.Longest)
+	if l := c.Keys.Longest; l > 0 && l <= c.Keys.Hold {
+		fail("console.keys.longest", "%v is not longer than hold, which is %v", l, c.Keys.Hold)
+	}
+	if c.Keys.Rate < 0 || c.Keys.Rate > MaxRate {
+		fail("console.keys.rate", "%d is out of range: 1 to %d characters a second are possible, or leave it out", c.Keys.Rate, MaxRate)
+	}
+	c.Recording.check(fail)
 	if c.RFB != "" {
-		if _, _, err := c.Endpoint(); err != nil {
+		if err := c.checkAddress(); err != nil {
 			fail("console.rfb", "%v", err)
 		}
+		c.checkAccess(fail)
 		if c.Width != 0 || c.Height != 0 {
 			fail("console.geometry", "a native VNC server has a size of its own: remove it")
 		}

@@ -85,6 +85,7 @@ func TestEverythingThatIsWrong(t *testing.T) {
 		{with(func(n *inventory.Node) { n.Console = inventory.Console{RFB: "h:0"} }), "console.rfb"},
 		{with(func(n *inventory.Node) { n.Console = inventory.Console{RFB: "h:65536"} }), "console.rfb"},
 		{with(func(n *inventory.Node) { n.Console = inventory.Console{RFB: "unix:"} }), "console.rfb"},
+		{with(func(n *inventory.Node) { n.Console.Seats = "both" }), "console.seats"},
 		{with(func(n *inventory.Node) { n.Console = inventory.Console{RFB: "unix:x", Width: 640, Height: 480} }), "console.geometry"},
 	} {
 		_, err := inventory.New([]inventory.Node{node("other"), tc.node})

@@ -62,6 +62,13 @@ type Claims struct {
 	Node string
 	// Mode is what its holder may do.
 	Mode Mode
+	// Name is whom it was given to, "" where that was not said.
+	Name string
+	// Admin lets the holder decide over others at the console.
+	Admin bool
+	// Root is the ID of the token that this one goes back to by renewals; its
+	// own where it is none.
+	Root string
 	// Generation is the node's when the token was issued.
 	Generation uint64
 	// IssuedAt and Expires are whole seconds.
@@ -133,18 +140,22 @@ type payload struct {
 	ID         string    `json:"jti"`
 	Node       string    `json:"node"`
 	Mode       Mode      `json:"mode"`
+	Name       string    `json:"name,omitempty"`
+	Admin      bool      `json:"admin,omitempty"`
+	Root       string    `json:"root,omitempty"`
 	Generation uint64    `json:"gen"`
 	IssuedAt   time.Time `json:"iat"`
 	Expires    time.Time `json:"exp"`
 }
 
-// Issue returns a token for node that is valid from now for at least ttl, at
-// most a second longer.
-func (a *Authority) Issue(node string, mode Mode, ttl time.Duration, now time.Time) (string, Claims, error) {
-	if node == "" {
+// Issue returns a token that says what want does of Node, Mode, Name, Admin
+// and Root (none makes it its own), and is valid from now for at least ttl, at
+// most a second longer. The rest of the claims is made here.
+func (a *Authority) Issue(want Claims, ttl time.Duration, now time.Time) (string, Claims, error) {
+	if want.Node == "" {
 		return "", Claims{}, errors.New("issuing a token: no node is named")
 	}
-	if _, err := ParseMode(string(mode)); err != nil {
+	if _, err := ParseMode(string(want.Mode)); err != nil {
 		return "", Claims{}, fmt.Errorf("issuing a token: %w", err)
 	}
 	if ttl <= 0 {
@@ -158,11 +169,13 @@ func (a *Authority) Issue(node string, mode Mode, ttl time.Duration, now time.Ti
 	if whole := expires.Truncate(time.Second); !whole.Equal(expires) {
 		expires = whole.Add(time.Second)
 	}
-	p := payload{
-		ID: base64.RawURLEncoding.EncodeToString(id), Node: node, Mode: mode,
-		Generation: a.Generation(node),
-		IssuedAt:   now.UTC().Truncate(time.Second), Expires: expires,
+	p := payload(want)
+	p.ID = base64.RawURLEncoding.EncodeToString(id)
+	if p.Root == "" {
+		p.Root = p.ID
 	}
+	p.Generation = a.Generation(p.Node)
+	p.IssuedAt, p.Expires = now.UTC().Truncate(time.Second), expires
 	text, err := json.Marshal(p)
 	if err != nil {
 		return "", Claims{}, fmt.Errorf("issuing a token: %w", err)
@@ -173,7 +186,7 @@ func (a *Authority) Issue(node string, mode Mode, ttl time.Duration, now time.Ti
 	}
 	signed := t.V4Sign(a.secret, []byte(implicit))
 	if len(signed) > maxLength {
-		return "", Claims{}, fmt.Errorf("issuing a token: a node's name of %d bytes is too long", len(node))
+		return "", Claims{}, fmt.Errorf("issuing a token: a node's name of %d bytes and a holder's of %d are too long", len(p.Node), len(p.Name))
 	}
 	return signed, Claims(p), nil
 }
@@ -198,6 +211,9 @@ func (a *Authority) Verify(text string, now time.Time) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: its claims cannot be read", ErrUnknown)
 	}
 	c := Claims(p)
+	if c.Root == "" {
+		c.Root = c.ID // of a version that knew no renewals
+	}
 	if _, err := ParseMode(string(c.Mode)); err != nil || c.Node == "" || c.Expires.IsZero() {
 		return Claims{}, fmt.Errorf("%w: its claims are incomplete", ErrUnknown)
 	}

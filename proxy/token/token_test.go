@@ -30,7 +30,7 @@ func open(t *testing.T, dir string) *token.Authority {
 
 func issue(t *testing.T, a *token.Authority, node string, mode token.Mode) string {
 	t.Helper()
-	text, _, err := a.Issue(node, mode, 10*time.Minute, now)
+	text, _, err := a.Issue(token.Claims{Node: node, Mode: mode}, 10*time.Minute, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func issue(t *testing.T, a *token.Authority, node string, mode token.Mode) strin
 func TestIssueThenVerify(t *testing.T) {
 	a := open(t, t.TempDir())
 	for _, mode := range []token.Mode{token.View, token.Operate} {
-		text, want, err := a.Issue("rack1-u12", mode, 10*time.Minute, now)
+		text, want, err := a.Issue(token.Claims{Node: "rack1-u12", Mode: mode}, 10*time.Minute, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,14 +64,43 @@ func TestIssueThenVerify(t *testing.T) {
 	}
 }
 
+// Who a token is for stands in it, and a renewed one names the first.
+func TestHolder(t *testing.T) {
+	a := open(t, t.TempDir())
+	_, first, err := a.Issue(token.Claims{Node: "n", Mode: token.Operate, Name: "Åsa Öberg", Admin: true}, time.Hour, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Root != first.ID || first.Root == "" {
+		t.Errorf("the first token goes back to %q and is %q", first.Root, first.ID)
+	}
+	text, _, err := a.Issue(first, time.Hour, now.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.Verify(text, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "Åsa Öberg" || !got.Admin || got.Root != first.ID || got.ID == first.ID || !got.Expires.After(first.Expires) {
+		t.Errorf("the renewed token says %+v, the first %+v", got, first)
+	}
+}
+
 func TestIssueRefuses(t *testing.T) {
 	a := open(t, t.TempDir())
 	for name, f := range map[string]func() error{
-		"no node":      func() error { _, _, err := a.Issue("", token.View, time.Hour, now); return err },
-		"no mode":      func() error { _, _, err := a.Issue("n", "", time.Hour, now); return err },
-		"unknown mode": func() error { _, _, err := a.Issue("n", "admin", time.Hour, now); return err },
-		"no lifetime":  func() error { _, _, err := a.Issue("n", token.View, 0, now); return err },
-		"too long":     func() error { _, _, err := a.Issue(strings.Repeat("n", 4096), token.View, time.Hour, now); return err },
+		"no node": func() error {
+			_, _, err := a.Issue(token.Claims{Node: "", Mode: token.View}, time.Hour, now)
+			return err
+		},
+		"no mode":      func() error { _, _, err := a.Issue(token.Claims{Node: "n", Mode: ""}, time.Hour, now); return err },
+		"unknown mode": func() error { _, _, err := a.Issue(token.Claims{Node: "n", Mode: "admin"}, time.Hour, now); return err },
+		"no lifetime":  func() error { _, _, err := a.Issue(token.Claims{Node: "n", Mode: token.View}, 0, now); return err },
+		"too long": func() error {
+			_, _, err := a.Issue(token.Claims{Node: strings.Repeat("n", 4096), Mode: token.View}, time.Hour, now)
+			return err
+		},
 	} {
 		if f() == nil {
 			t.Errorf("%s: no error", name)
@@ -285,7 +314,7 @@ func FuzzVerify(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, claims, err := a.Issue("n", token.View, time.Hour, now)
+	good, claims, err := a.Issue(token.Claims{Node: "n", Mode: token.View}, time.Hour, now)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -65,12 +65,12 @@ func BenchmarkPlay(b *testing.B) {
 	const lines = 2000
 	data := recordConsole(b, lines)
 	for b.Loop() {
-		p := fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(data), Speed: -1})
+		p := fbs.NewPlayer(fbs.PlayerConfig{Recording: fbs.Stream(reopen(data)), Speed: -1})
 		srv := rfb.NewServer(p, rfb.ServerConfig{Linger: -1})
 		if _, err := srv.Snapshot(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		for !p.Finished() {
+		for !p.State().Finished {
 			time.Sleep(time.Millisecond)
 		}
 		srv.Close()

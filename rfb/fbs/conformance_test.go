@@ -16,7 +16,7 @@ func TestPlayerConforms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { r = take(t, fbs.RecorderConfig{}, scenes()...) })
 	rfbtest.TestSource(t, func(*testing.T) *rfbtest.Subject {
 		return &rfbtest.Subject{
-			Source: fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(r.data), Speed: -1}),
+			Source: fbs.NewPlayer(fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data)), Speed: -1}),
 			Truth:  func() *pixel.Frame { return r.pictures[len(r.pictures)-1] },
 		}
 	})

@@ -7,6 +7,12 @@
 // time in milliseconds since the beginning. The data of all blocks together is
 // what a server says to a viewer, from ProtocolVersion on; messages may begin
 // and end anywhere in the blocks. The format has no index and no end.
+//
+// A Recorder here puts key frames into a recording, at which a player can
+// begin: a block that says the picture's size, and blocks with all of the
+// picture and the pointer's shape. To other players that is an update like
+// any other. An index beside a recording lists its key frames; it is made
+// anew from the recording where it is missing.
 package fbs
 
 import (

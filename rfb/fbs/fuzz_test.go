@@ -85,7 +85,7 @@ func FuzzPlayer(f *testing.F) {
 		if data, _, _ := content(r); sizes(data) {
 			return
 		}
-		p := fbs.NewPlayer(fbs.PlayerConfig{Speed: -1, Open: reopen(b)})
+		p := fbs.NewPlayer(fbs.PlayerConfig{Speed: -1, Recording: fbs.Stream(reopen(b))})
 		ended := make(chan error, 1)
 		srv := rfb.NewServer(p, rfb.ServerConfig{FrameInterval: -1, SourceEnded: func(_ rfb.Source, err error) rfb.Source {
 			ended <- err

@@ -12,13 +12,13 @@ import (
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/pixel"
+	"github.com/ironglass/ironglass/rfb/wire"
 )
 
 // PlayerConfig is how a Player plays. It must not change once a Player has it.
 type PlayerConfig struct {
-	// Open opens the recording at its beginning, once for each time that it is
-	// played from there.
-	Open func() (io.ReadCloser, error)
+	// Recording is what is played.
+	Recording Playable
 	// Speed is how fast time passes in the recording; 0 is 1, negative is
 	// without waiting.
 	Speed float64
@@ -27,6 +27,53 @@ type PlayerConfig struct {
 	Loop bool
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
+}
+
+// Playable is a recording that a Player can play. Its methods may be called
+// from any goroutine.
+type Playable interface {
+	// Blocks returns the blocks from the last key frame on that is not after
+	// at; the beginning counts as one. The caller closes them.
+	Blocks(at time.Duration) (Blocks, error)
+	// KeyFrame returns the time of that key frame.
+	KeyFrame(at time.Duration) time.Duration
+}
+
+// Blocks are those of a recording from a key frame on. They are used from one
+// goroutine at a time, but for Close, which may be called from any.
+type Blocks interface {
+	// ServerInit is what the recorded server said of the picture there.
+	ServerInit() wire.ServerInit
+	// Next is Reader's.
+	Next() (Block, error)
+	Close() error
+}
+
+// Stream is a recording without key frames. open opens it, once for each time
+// that it is played from its beginning.
+func Stream(open func() (io.ReadCloser, error)) Playable { return plain{open} }
+
+type plain struct{ open func() (io.ReadCloser, error) }
+
+func (p plain) KeyFrame(time.Duration) time.Duration { return 0 }
+
+func (p plain) Blocks(time.Duration) (Blocks, error) {
+	file, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewReader(file)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return closing{r, file}, nil
+}
+
+// closing is a Reader with what it reads.
+type closing struct {
+	*Reader
+	io.Closer
 }
 
 // Player shows a recording as an rfb.Source without input. Each Run begins at
@@ -97,8 +144,8 @@ func (p *Player) Run(ctx context.Context, d *rfb.Desktop) error {
 	}
 }
 
-// pass plays the recording from its beginning until ctx ends, or it is to be
-// begun anew (nil).
+// pass plays the recording from the last key frame before the clock's time
+// until ctx ends, or another place is to be begun at (nil).
 func (p *Player) pass(ctx context.Context, d *rfb.Desktop) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -121,20 +168,33 @@ func (p *Player) pass(ctx context.Context, d *rfb.Desktop) error {
 
 // open is the Client's Dial.
 func (p *Player) open(context.Context) (net.Conn, error) {
-	file, err := p.cfg.Open()
-	if err != nil {
-		return nil, err
+	rec := p.cfg.Recording
+	for {
+		p.mu.Lock()
+		at := p.clock.at
+		p.mu.Unlock()
+		blocks, err := rec.Blocks(at)
+		if err != nil {
+			return nil, err
+		}
+		conn := &replay{p: p, blocks: blocks, rest: handshake(blocks.ServerInit()), given: rec.KeyFrame(at), closed: make(chan struct{})}
+		if p.begin(conn) {
+			return conn, nil
+		}
+		conn.Close() // Seek went elsewhere meanwhile
 	}
-	r, err := NewReader(file)
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	conn := &replay{p: p, file: file, r: r, rest: handshake(r.ServerInit()), closed: make(chan struct{})}
+}
+
+// begin makes conn that of the present pass, unless it begins at the wrong
+// place.
+func (p *Player) begin(conn *replay) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.cfg.Recording.KeyFrame(p.clock.at) != conn.given {
+		return false
+	}
 	p.conn = conn
-	return conn, nil
+	return true
 }
 
 // Grab shows use the picture as of the last whole update. It fails while the
@@ -175,7 +235,8 @@ func (p *Player) turn(f func(c *clock)) {
 
 // Seek goes to that time since the beginning of the recording, or to its end
 // where that comes before. The recording is decoded up to there as fast as
-// that can be done, from its beginning where the time has passed already.
+// that can be done: from the last key frame before it, or from where it is
+// where that is nearer.
 func (p *Player) Seek(to time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,7 +244,7 @@ func (p *Player) Seek(to time.Duration) {
 	switch {
 	case p.desktop == nil:
 		return // the next Run begins there
-	case p.conn != nil && p.clock.at < p.conn.given:
+	case p.conn != nil && (p.clock.at < p.conn.given || p.cfg.Recording.KeyFrame(p.clock.at) > p.conn.given):
 		p.againLocked()
 	case p.finished:
 		return // it is there
@@ -192,12 +253,27 @@ func (p *Player) Seek(to time.Duration) {
 	p.tellLocked()
 }
 
-// Position is the time since the beginning of the recording that is being
-// shown.
-func (p *Player) Position() time.Duration {
+// PlayerState is how a Player is at one moment.
+type PlayerState struct {
+	// Position is the time since the beginning of the recording that is being
+	// shown.
+	Position time.Duration
+	// Speed is how fast time passes, negative without waiting; Paused that it
+	// does not at present.
+	Speed  float64
+	Paused bool
+	// Finished is set once the end of the recording was reached and is shown.
+	Finished bool
+}
+
+// State returns the present state.
+func (p *Player) State() PlayerState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.positionLocked(time.Now())
+	return PlayerState{
+		Position: p.positionLocked(time.Now()), Speed: p.clock.speed,
+		Paused: p.clock.paused, Finished: p.finished,
+	}
 }
 
 func (p *Player) positionLocked(now time.Time) time.Duration {
@@ -205,13 +281,6 @@ func (p *Player) positionLocked(now time.Time) time.Duration {
 		return p.conn.given
 	}
 	return p.clock.now(now)
-}
-
-// Finished reports whether the end of the recording was reached and is shown.
-func (p *Player) Finished() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.finished
 }
 
 // againLocked ends the present pass and begins another.

@@ -27,7 +27,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := take(t, fbs.RecorderConfig{Encodings: list}, scenes()...)
-				p, srv := stage(t, fbs.PlayerConfig{Open: reopen(r.data)})
+				p, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data))})
 				sees(t, srv, r.pictures[0], "beginning")
 				time.Sleep(step / 2) // a new size and its picture are two frames
 				for i, want := range r.pictures {
@@ -35,8 +35,8 @@ func TestRoundTrip(t *testing.T) {
 					time.Sleep(step)
 				}
 				synctest.Wait()
-				if got := p.Position(); !p.Finished() || got != r.length {
-					t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.Finished())
+				if got := p.State().Position; !p.State().Finished || got != r.length {
+					t.Errorf("at the end, %v, the position is %v, finished %v", r.length, got, p.State().Finished)
 				}
 				time.Sleep(time.Hour)
 				sees(t, srv, r.pictures[len(r.pictures)-1], "afterwards")
@@ -49,7 +49,7 @@ func TestRoundTrip(t *testing.T) {
 func TestExtras(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()[:4]...)
-		_, srv := stage(t, fbs.PlayerConfig{Open: reopen(r.data), Speed: -1})
+		_, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data)), Speed: -1})
 		ours, theirs := net.Pipe()
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = srv.Serve(t.Context(), theirs, rfb.ViewerConfig{}) })
@@ -77,12 +77,12 @@ func TestExtras(t *testing.T) {
 func TestSpeedPauseSeek(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()...)
-		p, srv := stage(t, fbs.PlayerConfig{Open: reopen(r.data), Speed: 2})
+		p, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data)), Speed: 2})
 		at := func(i int) time.Duration { return time.Duration(i)*step + step/2 }
 		sees(t, srv, r.pictures[0], "beginning")
 		time.Sleep(at(3) / 2)
 		sees(t, srv, r.pictures[3], "at twice the speed")
-		if got := p.Position(); got != at(3) {
+		if got := p.State().Position; got != at(3) {
 			t.Errorf("the position is %v instead of %v", got, at(3))
 		}
 
@@ -101,7 +101,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 		for _, i := range []int{8, 2, 6, 6, 0, 10} { // over sizes, to and fro
 			p.Seek(at(i))
 			sees(t, srv, r.pictures[i], i)
-			if got := p.Position(); got != at(i) {
+			if got := p.State().Position; got != at(i) {
 				t.Errorf("the position is %v instead of %v", got, at(i))
 			}
 			time.Sleep(time.Hour)
@@ -115,7 +115,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 
 		p.Seek(time.Hour)
 		sees(t, srv, r.pictures[len(r.pictures)-1], "past the end")
-		if got := p.Position(); got != r.length || !p.Finished() {
+		if got := p.State().Position; got != r.length || !p.State().Finished {
 			t.Errorf("the position is %v instead of %v", got, r.length)
 		}
 		p.Seek(2 * time.Hour)
@@ -132,7 +132,7 @@ func TestSpeedPauseSeek(t *testing.T) {
 func TestLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()...)
-		p, srv := stage(t, fbs.PlayerConfig{Open: reopen(r.data), Loop: true})
+		p, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data)), Loop: true})
 		last := len(r.pictures) - 1
 		sees(t, srv, r.pictures[0], "beginning")
 		time.Sleep(r.length + step)
@@ -153,7 +153,7 @@ func TestLoop(t *testing.T) {
 func TestRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := take(t, fbs.RecorderConfig{}, scenes()...)
-		p := fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(r.data)})
+		p := fbs.NewPlayer(fbs.PlayerConfig{Recording: fbs.Stream(reopen(r.data))})
 		srv := rfb.NewServer(p, rfb.ServerConfig{Linger: time.Millisecond, FrameInterval: -1})
 		defer srv.Close()
 		for _, i := range []int{0, 0, 6, 0} {
@@ -174,7 +174,7 @@ func TestOverAtOnce(t *testing.T) {
 	data := seeds()[0]
 	for range 1000 {
 		ctx, cancel := context.WithTimeout(t.Context(), rfbtest.Patience)
-		srv := rfb.NewServer(fbs.NewPlayer(fbs.PlayerConfig{Open: reopen(data), Speed: -1}), rfb.ServerConfig{})
+		srv := rfb.NewServer(fbs.NewPlayer(fbs.PlayerConfig{Recording: fbs.Stream(reopen(data)), Speed: -1}), rfb.ServerConfig{})
 		_, err := srv.Snapshot(ctx)
 		srv.Close()
 		cancel()
@@ -190,11 +190,11 @@ func TestUnplayable(t *testing.T) {
 		cfg  fbs.PlayerConfig
 		want string
 	}{
-		"nothing there": {fbs.PlayerConfig{Open: func() (_ ioReadCloser, err error) { return nil, errors.New("no such file") }}, "no such file"},
-		"no recording":  {fbs.PlayerConfig{Open: reopen([]byte("\x89PNG\r\n\x1a\n1234"))}, "no FBS recording"},
-		"damaged": {fbs.PlayerConfig{Open: reopen(append(header(wire.ServerInit{Width: 9, Height: 9, Format: rgb}),
-			0, 0, 0, 1, 99, 0, 0, 0, 0, 0, 0, 0))}, "message type 99"},
-		"colour map": {fbs.PlayerConfig{Open: reopen(header(wire.ServerInit{Width: 9, Height: 9, Format: mapped}))}, "colour map"},
+		"nothing there": {fbs.PlayerConfig{Recording: fbs.Stream(func() (_ ioReadCloser, err error) { return nil, errors.New("no such file") })}, "no such file"},
+		"no recording":  {fbs.PlayerConfig{Recording: fbs.Stream(reopen([]byte("\x89PNG\r\n\x1a\n1234")))}, "no FBS recording"},
+		"damaged": {fbs.PlayerConfig{Recording: fbs.Stream(reopen(append(header(wire.ServerInit{Width: 9, Height: 9, Format: rgb}),
+			0, 0, 0, 1, 99, 0, 0, 0, 0, 0, 0, 0)))}, "message type 99"},
+		"colour map": {fbs.PlayerConfig{Recording: fbs.Stream(reopen(header(wire.ServerInit{Width: 9, Height: 9, Format: mapped})))}, "colour map"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, srv := stage(t, c.cfg)

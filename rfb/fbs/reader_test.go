@@ -274,14 +274,14 @@ func TestTruncated(t *testing.T) {
 // part of one over the one before.
 func shows(t *testing.T, whole taken, n int) {
 	t.Helper()
-	p, srv := stage(t, fbs.PlayerConfig{Open: reopen(whole.data[:n]), Speed: -1})
+	p, srv := stage(t, fbs.PlayerConfig{Recording: fbs.Stream(reopen(whole.data[:n])), Speed: -1})
 	defer srv.Close()
 	if _, err := srv.Snapshot(t.Context()); err != nil { // which begins
 		t.Errorf("%d bytes: %v", n, err)
 		return
 	}
 	synctest.Wait()
-	if !p.Finished() {
+	if !p.State().Finished {
 		t.Errorf("%d bytes: the end was not reached", n)
 	}
 	got, _ := srv.Snapshot(t.Context())

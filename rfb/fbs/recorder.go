@@ -21,6 +21,9 @@ import (
 // as long as it may be.
 var ErrLimit = errors.New("the recording has reached its limit")
 
+// errKeyFrame ends a session of the recorder where a key frame is due.
+var errKeyFrame = errors.New("a key frame is due")
+
 // RecorderConfig is how Record records. The zero value is the default.
 type RecorderConfig struct {
 	// Encodings are asked of the server, the best first, and decide who can
@@ -29,16 +32,26 @@ type RecorderConfig struct {
 	// recorded with Cursor, its place never; without Cursor it is painted into
 	// the picture wherever another than the viewer moves it. What would bring
 	// other messages into the recording than FramebufferUpdate,
-	// SetColourMapEntries, Bell and ServerCutText is not asked for.
+	// SetColourMapEntries and Bell is not asked for.
 	Encodings []wire.Encoding
-	// KeyFrames is how often the whole picture is recorded where it has
-	// changed meanwhile, for players that begin in the middle; 0 is 60 s,
-	// negative is never.
+	// KeyFrames is how old a key frame becomes before the next change makes
+	// another; 0 is 60 s, negative is never. There are none with encodings
+	// whose rectangles need those before (Zlib, ZRLE).
 	KeyFrames time.Duration
+	// KeyFrame, if not nil, is told each key frame as soon as what belongs to
+	// it is about to be written. Its error ends the recording.
+	KeyFrame func(KeyFrame) error
+	// Interval is the shortest time between two updates; what first changes
+	// after a pause is recorded at once. 0 is none.
+	Interval time.Duration
 	// MaxSize ends the recording before it is longer, in bytes; 0 is never.
 	MaxSize int64
-	// MaxTime ends the recording after so long; 0 is never.
+	// MaxTime ends the recording with the first change after so long, which is
+	// not in it; 0 is never.
 	MaxTime time.Duration
+	// Silent makes the recorder a viewer who is nobody: it neither starts the
+	// source nor keeps it running (rfb.ViewerConfig).
+	Silent bool
 	// Label names the recording viewer in the server's log; default
 	// "recording".
 	Label string
@@ -54,6 +67,9 @@ func (c RecorderConfig) withDefaults() RecorderConfig {
 	c.Encodings = slices.DeleteFunc(slices.Clone(c.Encodings), talkative)
 	if c.KeyFrames == 0 {
 		c.KeyFrames = time.Minute
+	}
+	if slices.ContainsFunc(c.Encodings, historic) {
+		c.KeyFrames = -1
 	}
 	if c.Label == "" {
 		c.Label = "recording"
@@ -72,81 +88,139 @@ func talkative(e wire.Encoding) bool {
 	}
 }
 
+// historic tells the encodings whose rectangles need those before.
+func historic(e wire.Encoding) bool {
+	switch e {
+	case wire.EncodingZlib, wire.EncodingZRLE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Record records to w what srv shows, as one more of its viewers that shares
 // what is encoded for others, until ctx ends (nil), a limit is reached
 // (ErrLimit) or the server or writing fails. A w that is slow costs frames of
 // the recording and nothing else. What was recorded until then can be played
-// in each case.
+// in each case. Neither keys nor the clipboard are in it.
+//
+// Each key frame is the first picture of a viewer's session, which has all
+// that a viewer needs to begin; so the recorder leaves and comes back for it.
 func Record(ctx context.Context, srv *rfb.Server, w io.Writer, cfg RecorderConfig) error {
-	cfg = cfg.withDefaults()
-	session, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	if cfg.MaxTime > 0 {
-		var stop context.CancelFunc
-		session, stop = context.WithTimeoutCause(session, cfg.MaxTime, ErrLimit)
-		defer stop()
+	r := &recording{w: w, cfg: cfg.withDefaults()}
+	err := errKeyFrame
+	for errors.Is(err, errKeyFrame) && ctx.Err() == nil {
+		err = r.session(ctx, srv)
 	}
-	t := &tap{w: w, cfg: cfg, end: end, wake: make(chan struct{}, 1), closed: make(chan struct{})}
-	var keys sync.WaitGroup
-	if cfg.KeyFrames > 0 {
-		keys.Go(t.keyFrames)
-	}
-	err := srv.Serve(session, t, rfb.ViewerConfig{
-		ViewOnly: true, Label: cfg.Label, Security: []security.Type{security.None{}},
-	})
-	keys.Wait() // Serve has closed t
-	if failed := t.finish(time.Now()); failed != nil {
+	if failed := r.finish(time.Now()); failed != nil {
 		return failed
 	}
-	switch cause := context.Cause(session); {
-	case errors.Is(cause, ErrLimit):
-		return ErrLimit
-	case ctx.Err() != nil:
-		return nil
-	default:
-		return err
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was to end
+	}
+	return err
+}
+
+// recording is what the sessions of one Record share. It is used by one of
+// them at a time.
+type recording struct {
+	w     io.Writer
+	cfg   RecorderConfig
+	rec   *Writer   // nil before the first ServerInit
+	began time.Time // when that was
+	keyed time.Time // when the last key frame was
+}
+
+// session is one session with the server; errKeyFrame asks for another.
+func (r *recording) session(ctx context.Context, srv *rfb.Server) error {
+	session, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	t := &tap{r: r, end: end, wake: make(chan struct{}, 1), closed: make(chan struct{})}
+	err := srv.Serve(session, t, rfb.ViewerConfig{
+		ViewOnly: true, Label: r.cfg.Label, Security: []security.Type{security.None{}},
+		Silent: r.cfg.Silent, NoClipboard: true,
+	})
+	t.rest()
+	if cause := context.Cause(session); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// begin takes the ServerInit of a session, the first of which begins the
+// recording.
+func (r *recording) begin(init wire.ServerInit, now time.Time) {
+	if r.rec == nil {
+		r.rec, r.began = NewWriter(r.w, now, init), now
 	}
 }
 
-// tap is the server's connection to the viewer that records. What the server
-// writes goes into the recording on the goroutine that writes it; it reads
-// what a viewer that wants all updates says.
+// over is why a change must not be recorded any more, or not before a key
+// frame.
+func (r *recording) over(now time.Time) error {
+	switch {
+	case r.cfg.MaxTime > 0 && now.Sub(r.began) >= r.cfg.MaxTime:
+		return ErrLimit
+	case r.cfg.KeyFrames > 0 && now.Sub(r.keyed) >= r.cfg.KeyFrames:
+		return errKeyFrame
+	default:
+		return nil
+	}
+}
+
+// fits reports whether there is room for bufs, a key frame's mark and the end
+// of the recording.
+func (r *recording) fits(bufs net.Buffers) bool {
+	if r.cfg.MaxSize <= 0 {
+		return true
+	}
+	n := 0
+	for _, b := range bufs {
+		n += len(b)
+	}
+	blocks := n/writtenBlock + 1
+	return r.rec.Size()+int64(n+blocks*(4+3+4)+keyMarkSize+endSize) <= r.cfg.MaxSize
+}
+
+// keyFrame marks what comes next as a key frame.
+func (r *recording) keyFrame(now time.Time, width, height int) error {
+	r.keyed = now
+	k, err := r.rec.KeyFrame(now, width, height)
+	if err == nil && r.cfg.KeyFrame != nil {
+		err = r.cfg.KeyFrame(k)
+	}
+	return err
+}
+
+// finish ends the recording where there is one.
+func (r *recording) finish(now time.Time) error {
+	if r.rec == nil {
+		return nil
+	}
+	return r.rec.Close(now)
+}
+
+// tap is the server's connection to the viewer that records, for one session.
+// What the server writes goes into the recording on the goroutine that writes
+// it; it reads what a viewer that wants all updates says.
 type tap struct {
-	w    io.Writer
-	cfg  RecorderConfig
+	r    *recording
 	end  context.CancelCauseFunc
 	wake chan struct{} // holds a token while there is something to read
 
 	closeOnce sync.Once
 	closed    chan struct{}
 
-	mu      sync.Mutex
-	says    []byte  // what the server has not read yet
-	step    int     // of the handshake, its messages so far
-	rec     *Writer // nil during it
-	changed bool    // since the last key frame
-	asked   bool    // for a key frame, which comes next
+	mu    sync.Mutex
+	says  []byte          // what the server has not read yet
+	step  int             // of the handshake, its messages so far
+	init  wire.ServerInit // once the handshake is over
+	begun bool            // the session's first message was recorded
+	next  *time.Timer     // asks for the next update; nil before the first
 }
 
-// keyFrames asks for the whole picture from time to time. It ends when t is
-// closed.
-func (t *tap) keyFrames() {
-	tick := time.NewTicker(t.cfg.KeyFrames)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			t.mu.Lock()
-			if t.rec != nil && t.changed {
-				t.asked = true
-				t.requestLocked(false)
-			}
-			t.mu.Unlock()
-		case <-t.closed:
-			return
-		}
-	}
-}
+// handshakes is how many messages the server's part of the handshake has.
+const handshakes = 3
 
 // sayLocked lets the server read m.
 func (t *tap) sayLocked(m []byte) {
@@ -161,6 +235,34 @@ func (t *tap) sayLocked(m []byte) {
 func (t *tap) requestLocked(incremental bool) {
 	all := image.Rect(0, 0, wire.MaxSide, wire.MaxSide)
 	t.sayLocked(wire.FramebufferUpdateRequest{Incremental: incremental, Rect: all}.Append(nil))
+}
+
+// request asks for the next update, on the timer's goroutine.
+func (t *tap) request() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.requestLocked(true)
+}
+
+// rest asks no more.
+func (t *tap) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.next != nil {
+		t.next.Stop()
+	}
+}
+
+// requestLaterLocked asks for the next update when it may come.
+func (t *tap) requestLaterLocked() {
+	switch {
+	case t.r.cfg.Interval <= 0:
+		t.requestLocked(true)
+	case t.next == nil:
+		t.next = time.AfterFunc(t.r.cfg.Interval, t.request)
+	default:
+		t.next.Reset(t.r.cfg.Interval)
+	}
 }
 
 // Read gives the server what the viewer says.
@@ -193,37 +295,58 @@ func (t *tap) Write(p []byte) (int, error) {
 func (t *tap) WriteBuffers(bufs net.Buffers) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.rec == nil {
+	if t.step < handshakes {
 		return t.handshakeLocked(slices.Concat(bufs...))
 	}
-	if t.overLocked(bufs) {
-		t.end(ErrLimit)
-		return ErrLimit
-	}
-	t.changed, t.asked = !t.asked, false
-	if err := t.rec.Append(time.Now(), bufs...); err != nil {
+	err := t.recordLocked(bufs, time.Now())
+	if err != nil {
+		t.end(err)
 		return err
 	}
-	t.requestLocked(true)
+	t.requestLaterLocked()
 	return nil
 }
 
-// overLocked reports whether bufs and the end of the recording are too much.
-func (t *tap) overLocked(bufs net.Buffers) bool {
-	if t.cfg.MaxSize <= 0 {
-		return false
+// recordLocked puts messages into the recording.
+func (t *tap) recordLocked(bufs net.Buffers, now time.Time) error {
+	r := t.r
+	if t.begun && isUpdate(bufs) {
+		if err := r.over(now); err != nil {
+			return err
+		}
 	}
-	n := 0
+	switch size, resized := keyMark(bufs); {
+	case !r.fits(bufs):
+		return ErrLimit
+	case resized && r.cfg.KeyFrames > 0 && t.begun:
+		return errKeyFrame // which says the size and all else
+	case resized && r.cfg.KeyFrames > 0:
+		t.init.Width, t.init.Height = size.X, size.Y // before anything was recorded
+		return nil
+	}
+	first := !t.begun
+	t.begun = true
+	if first && r.cfg.KeyFrames > 0 {
+		if err := r.keyFrame(now, t.init.Width, t.init.Height); err != nil {
+			return err
+		}
+	}
+	return r.rec.Append(now, bufs...)
+}
+
+// isUpdate reports whether the first of the messages is a FramebufferUpdate.
+func isUpdate(bufs net.Buffers) bool {
 	for _, b := range bufs {
-		n += len(b)
+		if len(b) > 0 {
+			return b[0] == byte(wire.TypeFramebufferUpdate)
+		}
 	}
-	blocks := n/writtenBlock + 1
-	return t.rec.Size()+int64(n+blocks*(4+3+4)+endSize) > t.cfg.MaxSize
+	return false
 }
 
 // handshakeLocked answers the server's part of the handshake, of which each
-// message is one write, as a viewer of version 3.3 does, and begins the
-// recording with ServerInit.
+// message is one write, as a viewer of version 3.3 does. ServerInit begins the
+// recording.
 func (t *tap) handshakeLocked(p []byte) error {
 	t.step++
 	switch t.step {
@@ -233,25 +356,15 @@ func (t *tap) handshakeLocked(p []byte) error {
 		t.sayLocked([]byte{1}) // ClientInit: shared
 	default:
 		rd := wire.NewReader(bytes.NewReader(p), len(p))
-		init := wire.ReadServerInit(rd)
+		t.init = wire.ReadServerInit(rd)
 		if rd.Err() != nil {
 			return fmt.Errorf("the server's ServerInit: %w", rd.Err())
 		}
-		t.rec = NewWriter(t.w, time.Now(), init)
-		t.sayLocked(wire.SetEncodings{Encodings: t.cfg.Encodings}.Append(nil))
+		t.r.begin(t.init, time.Now())
+		t.sayLocked(wire.SetEncodings{Encodings: t.r.cfg.Encodings}.Append(nil))
 		t.requestLocked(false)
 	}
 	return nil
-}
-
-// finish ends the recording where there is one.
-func (t *tap) finish(now time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.rec == nil {
-		return nil
-	}
-	return t.rec.Close(now)
 }
 
 // Close ends the reads.

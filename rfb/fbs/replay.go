@@ -13,10 +13,9 @@ import (
 // replay is a connection that says what the server said when it was recorded,
 // and hears nothing. The Client's goroutine reads it.
 type replay struct {
-	p    *Player
-	file io.ReadCloser
-	r    *Reader
-	rest []byte // of what is to be read now
+	p      *Player
+	blocks Blocks
+	rest   []byte // of what is to be read now
 
 	given time.Duration // time of the last block given; guarded by Player.mu
 
@@ -38,7 +37,7 @@ func (c *replay) Read(b []byte) (int, error) {
 // next waits for the next block's time. io.EOF is the end of a recording
 // that stays there.
 func (c *replay) next() error {
-	block, err := c.r.Next()
+	block, err := c.blocks.Next()
 	switch {
 	case err == nil:
 		if err := c.await(block.Time); err != nil {
@@ -139,7 +138,7 @@ func (c *replay) Close() error {
 	var err error
 	c.closeOnce.Do(func() {
 		close(c.closed)
-		err = c.file.Close()
+		err = c.blocks.Close()
 	})
 	return err
 }

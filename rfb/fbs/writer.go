@@ -67,6 +67,15 @@ func (r *Writer) Append(now time.Time, messages ...[]byte) error {
 	return r.err
 }
 
+// KeyFrame marks the place of a key frame: what is appended next, at the same
+// time, must be all that a player needs who begins here with a picture of that
+// size in pixels.
+func (r *Writer) KeyFrame(now time.Time, width, height int) (KeyFrame, error) {
+	at := r.size
+	err := r.Append(now, appendKeyMark(nil, width, height))
+	return KeyFrame{Time: time.Duration(r.last) * time.Millisecond, Offset: at, Width: width, Height: height}, err
+}
+
 // block puts a block into the buffer.
 func (r *Writer) block(parts ...[]byte) {
 	at := len(r.buf)

@@ -132,6 +132,11 @@ func (c *client) wait(p *parent, r *os.File, read <-chan struct{}) {
 	close(c.ended)
 }
 
+// signal passes a signal on to the client's process.
+func (c *client) signal(sig syscall.Signal) {
+	_ = c.cmd.Process.Signal(sig) // an error: it has ended
+}
+
 // stop asks the client to end, kills it after stopGrace, and returns when it
 // has ended.
 func (c *client) stop() {

@@ -42,6 +42,7 @@ type life struct {
 	manager *kiosk.Manager // of windows; nil where they are not ours
 
 	client  *client // nil while none runs
+	ending  bool    // it was asked to end, as nobody is there
 	started time.Time
 	pace    backoff
 	again   *time.Timer // the next start of the client
@@ -86,10 +87,13 @@ func (l *life) run(ctx context.Context) error {
 		return err
 	}
 	defer l.unmanage()
-	if len(l.cfg.Command) == 0 {
+	switch {
+	case len(l.cfg.Command) == 0:
 		l.show()
-	} else {
+	case l.demand.wants():
 		l.startClient()
+	default:
+		l.standBy()
 	}
 	err := l.watch(ctx)
 	if ctx.Err() != nil {
@@ -125,13 +129,21 @@ func (l *life) watch(ctx context.Context) error {
 				return err
 			}
 		case <-l.clientEnded():
-			if !l.consequence(ctx) {
+			if l.ending {
+				l.clientRests()
+			} else if !l.consequence(ctx) {
 				l.restartClient()
+			}
+		case <-l.demand.changed:
+			l.demanded()
+		case sig := <-l.signals:
+			if l.client != nil {
+				l.client.signal(sig)
 			}
 		case <-l.again.C:
 			l.startClient()
 		case <-l.mapped():
-			if l.client != nil {
+			if l.client != nil && !l.ending {
 				l.show()
 			}
 		case <-l.managerDone():
@@ -198,7 +210,8 @@ func (l *life) serverDone() <-chan struct{} {
 
 // connect opens the display, and gives it a size where that is not zero.
 func (l *life) connect(ctx context.Context, width, height int) error {
-	cfg := x11.Config{Display: l.name, Auth: l.auth, Framebuffer: l.fb, ViewOnly: l.cfg.ViewOnly, Rested: l.cfg.Rested, Log: l.log}
+	cfg := x11.Config{Display: l.name, Auth: l.auth, Framebuffer: l.fb, ViewOnly: l.cfg.ViewOnly,
+		Selections: l.cfg.Selections, Rested: l.cfg.Rested, Log: l.log}
 	if l.xserver != nil {
 		cfg.Width, cfg.Height, cfg.OwnServer = width, height, true
 	}
@@ -235,8 +248,11 @@ func (l *life) reconnect(ctx context.Context, err error) error {
 		return err
 	}
 	old.close()
-	if shown || l.client != nil {
+	switch {
+	case shown || l.client != nil && !l.ending:
 		l.show()
+	case !l.demand.wants():
+		l.standBy()
 	}
 	return nil
 }

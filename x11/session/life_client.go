@@ -37,6 +37,42 @@ func (l *life) startClient() {
 	l.waiting.Reset(patience)
 }
 
+// demanded follows the viewers: the client starts with the first one where it
+// does not run, and ends when nobody has been there for long enough.
+func (l *life) demanded() {
+	switch wanted := l.demand.wants(); {
+	case len(l.cfg.Command) == 0:
+	case wanted && l.client == nil:
+		l.again.Stop()
+		l.startClient()
+	case wanted && !l.ending:
+	case wanted: // it starts anew when it has ended
+		l.screen.showNotice(starting("%s", l.client.name))
+	case l.client == nil:
+		l.again.Stop()
+		l.standBy()
+	case !l.ending:
+		l.log.Info("no viewer is there; ending the client", "program", l.client.name)
+		l.ending = true
+		l.waiting.Stop()
+		l.standBy()
+		go l.client.stop() // whose end the loop waits for
+	}
+}
+
+// clientRests follows the end of a client that was asked to end.
+func (l *life) clientRests() {
+	l.log.Info("the client has ended", "program", l.client.name, "result", l.client.result())
+	l.client, l.ending = nil, false
+	l.demanded() // a viewer may have come
+}
+
+// standBy shows that the client waits for a viewer. It is seen by one that
+// comes before the client is started.
+func (l *life) standBy() {
+	l.screen.showNotice(notice.Message{Headline: programName(l.cfg.Command) + " is not running", Lines: []string{"it starts with the first viewer"}, Tone: notice.Info})
+}
+
 // restartClient follows the client's end.
 func (l *life) restartClient() {
 	c := l.client

@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/security"
+	"github.com/ironglass/ironglass/x11"
 )
 
 // ErrIdle is the cause of Run's end after Config.IdleExit without a viewer.
@@ -39,11 +41,16 @@ type Config struct {
 	// Command is the program to run on the display with its arguments, or
 	// empty for none.
 	Command []string
+	// OnDemand, where not 0, lets the command start with the first viewer, and
+	// ends it so long after the last one has left; 0 runs it always.
+	OnDemand time.Duration
 	// RuntimeDir is where the X server's files lie while it runs; default
 	// $XDG_RUNTIME_DIR, else the system's folder for temporary files.
 	RuntimeDir string
 	// ViewOnly drops all viewers' input.
 	ViewOnly bool
+	// Selections says which of X's selections are the viewers' clipboard.
+	Selections x11.Selections
 	// Security lists what viewers are offered; nil is None alone.
 	Security []security.Type
 	// IdleExit ends the session, with ErrIdle, after so long without any
@@ -81,6 +88,9 @@ type Session struct {
 	server *rfb.Server
 	screen *screen
 	idle   *idle
+	demand *demand
+	// signals are for the command.
+	signals chan syscall.Signal
 	// end ends Run with a cause; it is set before Run waits for anything.
 	end atomic.Pointer[context.CancelCauseFunc]
 
@@ -107,7 +117,7 @@ func New(cfg Config) (*Session, error) {
 			return nil, err
 		}
 	}
-	s := &Session{cfg: cfg, log: cfg.Log}
+	s := &Session{cfg: cfg, log: cfg.Log, demand: newDemand(cfg.OnDemand), signals: make(chan syscall.Signal, pendingSignals)}
 	s.idle = &idle{after: cfg.IdleExit, expired: func() { s.endWith(ErrIdle) }}
 	screen, first := newScreen(cfg.Name, cfg.Width, cfg.Height, starting("the X server"))
 	screen.changed = s.changed
@@ -118,6 +128,7 @@ func New(cfg Config) (*Session, error) {
 		SourceEnded: screen.ended,
 		ViewersChanged: func(n int) {
 			s.idle.set(n)
+			s.demand.set(n)
 			s.changed()
 		},
 	})
@@ -129,7 +140,22 @@ func New(cfg Config) (*Session, error) {
 func (s *Session) Server() *rfb.Server { return s.server }
 
 // Close ends the server of a session that Run was not called for.
-func (s *Session) Close() error { return s.server.Close() }
+func (s *Session) Close() error {
+	s.demand.stop()
+	return s.server.Close()
+}
+
+// pendingSignals is how many signals may wait for the command.
+const pendingSignals = 16
+
+// Signal passes a signal on to the command's process, where one runs. Of more
+// than can wait some are lost.
+func (s *Session) Signal(sig syscall.Signal) {
+	select {
+	case s.signals <- sig:
+	default:
+	}
+}
 
 // Stats returns the totals so far.
 func (s *Session) Stats() Stats {
@@ -161,6 +187,7 @@ func (s *Session) Run(ctx context.Context) error {
 	defer end(nil)
 	s.end.Store(&end)
 	defer s.server.Close()
+	defer s.demand.stop()
 	if s.cfg.IdleExit > 0 {
 		s.idle.start()
 		defer s.idle.stop()

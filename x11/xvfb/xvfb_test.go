@@ -134,6 +134,45 @@ func TestNeedsTheCookie(t *testing.T) {
 	}
 }
 
+// Nobody reaches the server but over its socket, with the cookie, which is for
+// its user alone.
+func TestListensOnNoPort(t *testing.T) {
+	s := start(t, Config{})
+	if info, err := os.Stat(s.Auth); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the cookie's file is %v, %v", info, err)
+	}
+	own := make(map[string]bool) // the server's sockets, as socket:[INODE]
+	dir := fmt.Sprintf("/proc/%d/fd/", s.Pid())
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := 0
+	for _, f := range files {
+		if to, err := os.Readlink(dir + f.Name()); err == nil && strings.HasPrefix(to, "socket:") {
+			own[strings.Trim(to, "socket:[]")] = true
+			sockets++
+		}
+	}
+	if sockets == 0 {
+		t.Fatal("the server has no socket at all: nothing is looked at")
+	}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, err := os.ReadFile(table)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // no IPv6
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 9 && own[f[9]] {
+				t.Errorf("a socket of the server is in %s: %s", table, line)
+			}
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, Config{Dir: dir, MaxWidth: 640, MaxHeight: 400, Width: 700, Height: 300})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/ironglass/ironglass/x11"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +27,9 @@ const whole = `{
 	"insecure": true,
 	"view_only": false,
 	"name": "rack1-u12 – ü",
+	"clipboard": "primary",
 	"idle_exit": "90s",
+	"on_demand": "1m30s",
 	"log_level": "debug",
 	"display": ":7",
 	"framebuffer": "/run/screen",
@@ -44,7 +48,7 @@ func TestWholeDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.listen.String() != "unix:/run/console.sock" || s.width != 640 || s.height != 480 || s.secured.open() != "none" ||
-		!s.insecure || s.viewOnly || s.name != "rack1-u12 – ü" || s.idleExit != 90*time.Second || s.display != ":7" ||
+		!s.insecure || s.viewOnly || s.name != "rack1-u12 – ü" || s.clipboard != x11.SelectionsPrimary || s.idleExit != 90*time.Second || s.onDemand != 90*time.Second || s.display != ":7" ||
 		s.framebuffer != "/run/screen" || s.metrics != "127.0.0.1:9100" || s.runtimeDir != "/" ||
 		!slices.Equal(s.command, []string{"xterm", "-e", "sh", "-c", "a, b"}) {
 		t.Errorf("settings %+v", s)
@@ -68,7 +72,7 @@ func TestDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.listen.String() != "127.0.0.1:5900" || s.width != 1280 || s.height != 1024 || s.secured.open() != "none" || s.insecure ||
-			s.idleExit != 0 || s.command != nil {
+			s.clipboard != x11.SelectionsBoth || s.idleExit != 0 || s.onDemand != 0 || s.command != nil {
 			t.Errorf("settings %+v", s)
 		}
 	}

@@ -126,8 +126,8 @@ func serve(s settings, stderr io.Writer) error {
 	x, err := session.New(session.Config{
 		Name: s.name, Width: s.width, Height: s.height,
 		Display: s.display, Framebuffer: s.framebuffer,
-		Command: s.command, RuntimeDir: s.runtimeDir,
-		ViewOnly: s.viewOnly, Security: s.secured.types,
+		Command: s.command, OnDemand: s.onDemand, RuntimeDir: s.runtimeDir,
+		ViewOnly: s.viewOnly, Selections: s.clipboard, Security: s.secured.types,
 		IdleExit: s.idleExit, Reap: true, Heavy: oneProcessor(), Log: log, Changed: mem.burst, Rested: mem.burst,
 	})
 	if err != nil {
@@ -155,6 +155,7 @@ func serve(s settings, stderr io.Writer) error {
 		log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
 	}
 	servers.Go(func() { serveViewers(listener, x.Server(), log) })
+	defer passSignals(x)()
 	at := address{listener.Addr().Network(), listener.Addr().String()}
 	log.Info("serving RFB", "listen", at.String(), "name", s.name)
 	return x.Run(ctx)
@@ -185,6 +186,27 @@ func untilAsked() (ctx context.Context, end func()) {
 		cancel(nil)
 		<-done
 		signal.Stop(asked)
+	}
+}
+
+// passSignals passes on to the command the signals that mean nothing here, as
+// process 1 of a container has to, until the function returned is called.
+func passSignals(x *session.Session) (stop func()) {
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGUSR1, syscall.SIGUSR2)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sig := range got {
+			if number, ok := sig.(syscall.Signal); ok {
+				x.Signal(number)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(got) // nothing is sent any more
+		close(got)
+		<-done
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+
+	"github.com/ironglass/ironglass/x11"
 )
 
 // The limits of the screen's width and height, in pixels.
@@ -31,7 +33,9 @@ type settings struct {
 	insecure      bool
 	viewOnly      bool
 	name          string
+	clipboard     x11.Selections
 	idleExit      time.Duration // 0 is never
+	onDemand      time.Duration // 0: the command runs always
 	logLevel      slog.Level
 	metrics       string // host:port, "" is none
 	runtimeDir    string
@@ -125,6 +129,11 @@ func serverSettings() []setting {
 			apply: func(s *settings, v value) error { s.viewOnly = v.text == "true"; return nil },
 		},
 		{
+			name: "clipboard", arg: "WHICH", def: "both",
+			usage: []string{"the X selections that are the viewers' clipboard:", "clipboard, which is copied, primary, which is marked,", "both, or off"},
+			apply: func(s *settings, v value) (err error) { s.clipboard, err = parseClipboard(v.text); return err },
+		},
+		{
 			name: "name", arg: "TEXT", def: "ironglass",
 			usage: []string{"name of the desktop"},
 			apply: func(s *settings, v value) (err error) { s.name, err = parseName(v.text); return err },
@@ -132,7 +141,10 @@ func serverSettings() []setting {
 		{
 			name: "idle-exit", arg: "DURATION", def: "0",
 			usage: []string{"end after so long without a viewer, as in 90s or 1h30m;", "0 is never"},
-			apply: func(s *settings, v value) (err error) { s.idleExit, err = parseDuration(v.text); return err },
+			apply: func(s *settings, v value) (err error) {
+				s.idleExit, err = parseDuration(v.text, "for never")
+				return err
+			},
 		},
 		{
 			name: "log-level", arg: "LEVEL", def: "info",
@@ -157,6 +169,16 @@ func serverSettings() []setting {
 					return errors.New("the program's name is empty")
 				}
 				return nil
+			},
+		},
+		{
+			name: "on-demand", arg: "DURATION", def: "0",
+			usage: []string{"start the command with the first viewer, and end it so", "long after the last has left; 0 runs it always", ""},
+			apply: func(s *settings, v value) (err error) {
+				if s.onDemand, err = parseDuration(v.text, "to run it always"); err == nil && s.onDemand > 0 && len(s.command) == 0 {
+					return errors.New("is usable with a command only: give one after --")
+				}
+				return err
 			},
 		},
 	}
@@ -213,12 +235,27 @@ func parseName(text string) (string, error) {
 	return text, nil
 }
 
-func parseDuration(text string) (time.Duration, error) {
+// parseDuration reads a duration. none is what 0 is good for.
+func parseDuration(text, none string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration: write it as in 90s or 1h30m, or 0 for never", text)
+		return 0, fmt.Errorf("%q is not a duration: write it as in 90s or 1h30m, or 0 %s", text, none)
 	}
 	return d, nil
+}
+
+func parseClipboard(text string) (x11.Selections, error) {
+	switch text {
+	case "both":
+		return x11.SelectionsBoth, nil
+	case "clipboard":
+		return x11.SelectionsClipboard, nil
+	case "primary":
+		return x11.SelectionsPrimary, nil
+	case "off":
+		return x11.SelectionsNone, nil
+	}
+	return 0, fmt.Errorf("%q is not one of both, clipboard, primary, off", text)
 }
 
 func parseLevel(text string) (slog.Level, error) {

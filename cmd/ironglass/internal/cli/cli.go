@@ -15,6 +15,7 @@ import (
 
 // Env is what a command has of the world around it.
 type Env struct {
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(name string) string
 	// Version is that of the program.
@@ -31,7 +32,8 @@ const (
 // command is one of the program's commands.
 type command struct {
 	name string
-	// operands is how they are written in the usage; count is how many.
+	// operands is how they are written in the usage, with ... where the last
+	// may be several; count is how many there are at least.
 	operands string
 	count    int
 	summary  string
@@ -47,6 +49,9 @@ func commands() []command {
 		{"open", "NODE", 1, "print the address of a node's console", openCommand},
 		{"token", "NODE", 1, "print a token for a node's console", tokenCommand},
 		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand},
+		{"type", "NODE TEXT", 2, "type a text into a node's console; - is standard input", typeCommand},
+		{"keys", "NODE KEYS...", 2, "type keys such as Ctrl+Alt+Delete or F2 into a node's console", keysCommand},
+		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand},
 		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand},
 		{"version", "", 0, "print the program's version", versionCommand},
 	}
@@ -144,7 +149,7 @@ func (c command) run(args []string, env Env) error {
 	switch {
 	case len(operands) < c.count:
 		return usagef("%s: %s missing: ironglass %s %s", c.name, strings.Join(strings.Fields(c.operands)[len(operands):], " and "), c.name, c.operands)
-	case len(operands) > c.count:
+	case len(operands) > c.count && !strings.HasSuffix(c.operands, "..."):
 		return usagef("%s: what is %q for? The command is: ironglass %s", c.name, operands[c.count], strings.TrimSpace(c.name+" "+c.operands))
 	}
 	return perform(env, operands)

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -30,13 +31,15 @@ const (
 )
 
 // remote is how the commands reach a service.
-type remote struct{ server, tokenFile *string }
+type remote struct{ server, tokenFile, cert, key *string }
 
 // remoteFlags defines the flags that say which service is asked.
 func remoteFlags(f *flag.FlagSet) remote {
 	return remote{
 		server:    f.String("server", "", "the service's `URL`; default $IRONGLASS_SERVER, else "+defaultServer),
 		tokenFile: f.String("token-file", "", "the `FILE` with the API's credential, where the service wants one"),
+		cert:      f.String("cert", "", "the PEM `FILE` with the certificate to show, where the service wants one"),
+		key:       f.String("key", "", "the PEM `FILE` with that certificate's key"),
 	}
 }
 
@@ -64,6 +67,18 @@ func (r remote) client(env Env) (*client, error) {
 		// The API never redirects; what does is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if (*r.cert == "") != (*r.key == "") {
+		return nil, usagef("-cert and -key go together: name both files")
+	}
+	if *r.cert != "" {
+		pair, err := tls.LoadX509KeyPair(*r.cert, *r.key)
+		if err != nil {
+			return nil, usagef("the certificate %s with the key %s cannot be used: %w", *r.cert, *r.key, err)
+		}
+		c.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
+		}
+	}
 	if *r.tokenFile != "" {
 		if c.credential, err = config.ReadCredential(*r.tokenFile); err != nil {
 			return nil, usageError{err}
@@ -78,19 +93,39 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 // ask sends a request with body as JSON, unless it is nil, and returns the
 // answer of the wanted status.
 func (c *client) ask(ctx context.Context, method, path string, query url.Values, body any, status int) ([]byte, error) {
+	var b bytes.Buffer
+	err := c.fetch(ctx, method, path, query, body, status, &capped{Writer: &b, left: maxAnswer})
+	return b.Bytes(), err
+}
+
+// capped takes no more than an answer may have.
+type capped struct {
+	io.Writer
+	left int
+}
+
+func (c *capped) Write(b []byte) (int, error) {
+	if c.left -= len(b); c.left < 0 {
+		return 0, errors.New("it is too long")
+	}
+	return c.Writer.Write(b)
+}
+
+// fetch is ask for an answer of any length, which goes to w.
+func (c *client) fetch(ctx context.Context, method, path string, query url.Values, body any, status int, w io.Writer) error {
 	u := c.base.JoinPath(path)
 	u.RawQuery = query.Encode()
 	var send io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		send = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -100,17 +135,20 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("the answer of %s broke off: %w", c.base, err)
-	}
 	if resp.StatusCode != status {
-		return nil, c.refused(resp, answer)
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
+		}
+		return c.refused(resp, answer)
 	}
-	return answer, nil
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
+	}
+	return nil
 }
 
 // unreachable says in words why there is no answer.
@@ -137,7 +175,7 @@ func (c *client) refused(resp *http.Response, answer []byte) error {
 	}
 	text := oneLine(problem.Detail)
 	if resp.StatusCode == http.StatusUnauthorized {
-		return fmt.Errorf("the service at %s wants the API's credential: name its file with -token-file (%s)", c.base, text)
+		return fmt.Errorf("the service at %s wants the API's credential: name its file with -token-file, or a certificate with -cert and -key (%s)", c.base, text)
 	}
 	return errors.New(text)
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"image/png"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -173,11 +174,19 @@ func screenshotCommand(f *flag.FlagSet) func(Env, []string) error {
 
 // replace writes a file, whole or not at all.
 func replace(name string, content []byte) error {
+	return replaceBy(name, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// replaceBy has write write a file, whole or not at all.
+func replaceBy(name string, write func(w io.Writer) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
 		return err
 	}
-	_, err = tmp.Write(content)
+	err = write(tmp)
 	if cerr := tmp.Close(); err == nil {
 		err = cerr
 	}

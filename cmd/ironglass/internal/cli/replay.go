@@ -33,15 +33,16 @@ func replayCommand(f *flag.FlagSet) func(Env, []string) error {
 
 // replay serves a recording as RFB until a signal ends it.
 func replay(env Env, file, listen string, cfg fbs.PlayerConfig) error {
-	cfg.Open = func() (io.ReadCloser, error) { return os.Open(file) }
-	if err := playable(cfg.Open); err != nil {
+	open := func() (io.ReadCloser, error) { return os.Open(file) }
+	cfg.Recording = fbs.Stream(open)
+	if err := playable(open); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	l, err := listenLoopback(listen)
 	if err != nil {
 		return err
 	}
-	ctx, _, stop := signals()
+	ctx, _, _, stop := signals(false)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 

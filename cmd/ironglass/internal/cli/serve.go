@@ -24,37 +24,60 @@ func serveCommand(f *flag.FlagSet) func(Env, []string) error {
 		if err != nil {
 			return err
 		}
-		ctx, hurry, stop := signals()
+		ctx, hurry, reload, stop := signals(true)
 		defer stop()
 		return serve.Run(ctx, cfg, serve.Options{
 			Log:     slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 			Hurry:   hurry,
+			Reload:  reload,
 			Version: env.Version,
 		})
 	}
 }
 
-// signals returns a context that ends with the first signal that asks the
-// program to end, and a channel that is closed with the second. stop lets go
-// of the signals.
-func signals() (ctx context.Context, hurry <-chan struct{}, stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	soon := make(chan struct{})
-	got, over := make(chan os.Signal, 2), make(chan struct{})
-	wanted := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) says that it is to go on
-		wanted = append(wanted, syscall.SIGHUP)
+// terminal reports whether the program belongs to a terminal that is there.
+func terminal() bool {
+	f, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
 	}
-	signal.Notify(got, wanted...)
+	f.Close()
+	return true
+}
+
+// signals returns a context that ends with the first signal that asks the
+// program to end, a channel that is closed with the second, and one that gets
+// something when the configuration is to be read anew, for a program that
+// reloads: on SIGHUP, unless that says that the program's terminal is gone,
+// which ends it. stop lets go of the signals.
+func signals(reloads bool) (ctx context.Context, hurry, reload <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	soon, again := make(chan struct{}), make(chan struct{}, 1)
+	got, over := make(chan os.Signal, 2), make(chan struct{})
+	// nohup(1) ignores SIGHUP and so says that the program is to outlive its
+	// terminal.
+	ignored := signal.Ignored(syscall.SIGHUP)
+	attached := terminal() && !ignored
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	if reloads || !ignored {
+		signal.Notify(got, syscall.SIGHUP)
+	}
 	// A log that nobody reads any more must not end the service without
 	// ending its consoles. Ignoring the signal would do that to their programs
 	// as well; one that is notified of is back to normal in them.
 	unread := make(chan os.Signal, 1)
 	signal.Notify(unread, syscall.SIGPIPE)
 	go func() {
-		for n := 0; n < 2; n++ {
+		for n := 0; n < 2; {
 			select {
-			case <-got:
+			case which := <-got:
+				if which == syscall.SIGHUP && reloads && (!attached || terminal()) {
+					select {
+					case again <- struct{}{}:
+					default: // it is to be read already
+					}
+					continue
+				}
 			case <-over:
 				return
 			}
@@ -63,9 +86,10 @@ func signals() (ctx context.Context, hurry <-chan struct{}, stop func()) {
 			} else {
 				close(soon)
 			}
+			n++
 		}
 	}()
-	return ctx, soon, func() {
+	return ctx, soon, again, func() {
 		signal.Stop(got)
 		signal.Stop(unread)
 		close(over)

@@ -33,16 +33,38 @@ type Config struct {
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is the service's default, negative is not at all.
 	Linger time.Duration
+	// Lease is how long a console goes on for people who do not use it; 0 is
+	// the service's default, negative is off.
+	Lease inventory.Lease
+	// AuditFile is where it is noted who did what; "" is nowhere.
+	AuditFile string
 	// TLS is set where the service is to speak HTTPS.
 	TLS *TLS
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
+	// ClientCA holds the authorities whose certificates open the API; "" is
+	// none. TLS is then set.
+	ClientCA string
 	// Process is how consoles are run on this machine.
 	Process Process
 	// StateDir is where keys and running consoles are kept.
 	StateDir string
+	// Recording is where recordings are kept.
+	Recording Recording
 	// Nodes are the machines.
 	Nodes *inventory.Inventory
+}
+
+// Recording is where recordings are kept and for how long.
+type Recording struct {
+	// Dir is the folder, by default recordings in the state directory.
+	Dir string
+	// Keep is how long a recording is kept after its end; 0 is the default,
+	// negative is for ever.
+	Keep time.Duration
+	// MaxTotal bounds in bytes what all of them take; 0 is the default,
+	// negative is no bound.
+	MaxTotal int64
 }
 
 // TLS names the files of a certificate, in PEM.
@@ -137,6 +159,12 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Loopback reports whether only this machine can reach the address host:port.
+func Loopback(address string) bool {
+	host, err := checkListen(address)
+	return err == nil && loopback(host)
 }
 
 // checkListen checks an address to listen on.

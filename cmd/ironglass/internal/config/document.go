@@ -20,8 +20,9 @@ import (
 // a key that is not known or a value that makes no sense, names its line, and
 // all of them come at once.
 type document struct {
-	name  string
-	found []complaint
+	name     string
+	found    []complaint
+	clientCA *yaml.Node // api.client_ca, where it is given
 }
 
 // complaint is something wrong at a line.
@@ -219,4 +220,35 @@ func (d *document) duration(path string, n *yaml.Node, zero string, into *time.D
 	default:
 		*into = v
 	}
+}
+
+// span reads a short time as Go writes it, where 0 is none, and reports whether
+// it is one.
+func (d *document) span(path string, n *yaml.Node, into *time.Duration) bool {
+	var text string
+	if !d.text(path, n, &text) {
+		return false
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		d.fail(n, "%s: %q is not a duration: write it as in 20ms", path, text)
+		return false
+	}
+	*into = v
+	return true
+}
+
+// count reads a whole number above 0, and reports whether it is one.
+func (d *document) count(path string, n *yaml.Node, into *int) bool {
+	var text string
+	if !d.text(path, n, &text) {
+		return false
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil || v <= 0 {
+		d.fail(n, "%s: %q is not a whole number above 0: write it as in 20", path, text)
+		return false
+	}
+	*into = v
+	return true
 }

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ironglass/ironglass/launcher/inventory"
+	"github.com/ironglass/ironglass/proxy/typing"
 )
 
 // parse reads a configuration.
@@ -44,10 +45,21 @@ func (d *document) config(top *yaml.Node, c *Config) {
 		}},
 		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, c) }},
 		{name: "linger", read: func(path string, n *yaml.Node) { d.duration(path, n, "not at all", &c.Linger) }},
+		{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &c.Lease) }},
+		{name: "audit", read: func(path string, n *yaml.Node) {
+			before := len(d.found)
+			d.mapping(path, n, []key{
+				{name: "file", read: func(path string, n *yaml.Node) { d.text(path, n, &c.AuditFile) }},
+			})
+			if len(d.found) == before && c.AuditFile == "" {
+				d.fail(n, "%s names no file: write it as in audit: {file: /var/log/ironglass/audit.jsonl}", path)
+			}
+		}},
 		{name: "tls", read: func(path string, n *yaml.Node) { d.tls(path, n, c) }},
 		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
+		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},
 		{name: "state_dir", read: func(path string, n *yaml.Node) { d.text(path, n, &c.StateDir) }},
 		{name: "nodes", read: func(_ string, n *yaml.Node) { nodes = n }},
 	})
@@ -77,8 +89,11 @@ func (d *document) listen(top, n *yaml.Node, c *Config) {
 		d.check("listen", n, err)
 		return
 	}
-	if c.TokenFile == "" && !loopback(host) {
-		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file, or listen on %s", c.Listen, DefaultListen)
+	if c.TokenFile == "" && c.ClientCA == "" && !loopback(host) {
+		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file or api.client_ca, or listen on %s", c.Listen, DefaultListen)
+	}
+	if c.ClientCA != "" && c.TLS == nil {
+		d.fail(d.clientCA, "api.client_ca: certificates come with TLS alone: set tls, or use api.token_file")
 	}
 }
 
@@ -92,6 +107,9 @@ func (d *document) stateDir(top *yaml.Node, c *Config) {
 	dir, err := filepath.Abs(c.StateDir)
 	d.check("state_dir", top, err)
 	c.StateDir = dir
+	if c.Recording.Dir == "" {
+		c.Recording.Dir = filepath.Join(c.StateDir, "recordings")
+	}
 }
 
 func (d *document) origins(path string, n *yaml.Node, c *Config) {
@@ -102,6 +120,14 @@ func (d *document) origins(path string, n *yaml.Node, c *Config) {
 			d.fail(n, "%s: %q is not an origin: write it as in https://horizon.example.net", path, text)
 		}
 	}
+}
+
+func (d *document) lease(path string, n *yaml.Node, into *inventory.Lease) {
+	d.mapping(path, n, []key{
+		{name: "idle", read: func(path string, n *yaml.Node) { d.duration(path, n, "never ending", &into.Idle) }},
+		{name: "max", read: func(path string, n *yaml.Node) { d.duration(path, n, "no end", &into.Max) }},
+		{name: "warning", read: func(path string, n *yaml.Node) { d.duration(path, n, "none", &into.Warning) }},
+	})
 }
 
 // checkPublicURL checks an address that browsers are sent to.
@@ -166,8 +192,11 @@ func (d *document) api(path string, n *yaml.Node, c *Config) {
 				d.check(path, n, err)
 			}
 		}},
-		{name: "client_ca", later: "use token_file"},
-		{name: "keystone", later: "use token_file"},
+		{name: "client_ca", read: func(path string, n *yaml.Node) {
+			d.file(path, n, &c.ClientCA)
+			d.clientCA = n
+		}},
+		{name: "keystone", later: "use token_file or client_ca"},
 	})
 }
 
@@ -231,6 +260,38 @@ func (d *document) nodes(n *yaml.Node, c *Config) {
 	}
 }
 
+// native reads a VNC server that needs more than an address.
+func (d *document) native(path string, n *yaml.Node, con *inventory.Console, lines map[string]int, text func(string, *string) func(string, *yaml.Node)) {
+	file := func(key string, into *string) func(string, *yaml.Node) {
+		return func(path string, n *yaml.Node) {
+			lines[key] = n.Line
+			d.file(path, n, into)
+		}
+	}
+	lines["console.rfb.password_file"] = n.Line // where it is missing
+	d.mapping(path, n, []key{
+		{name: "address", read: text("console.rfb", &con.RFB)},
+		{name: "username", read: text("console.rfb.username", &con.Username)},
+		{name: "password_file", read: file("console.rfb.password_file", &con.PasswordFile)},
+		{name: "tls", read: func(path string, n *yaml.Node) {
+			lines["console.rfb.tls"] = n.Line
+			t := &inventory.TLS{}
+			d.mapping(path, n, []key{
+				{name: "ca", read: file("console.rfb.tls.ca", &t.CA)},
+				{name: "cert", read: file("console.rfb.tls.cert", &t.Cert)},
+				{name: "key", read: file("console.rfb.tls.key", &t.Key)},
+				{name: "server_name", read: text("console.rfb.tls.server_name", &t.ServerName)},
+				{name: "fingerprint", read: text("console.rfb.tls.fingerprint", &t.Fingerprint)},
+			})
+			con.TLS = t
+		}},
+	})
+	if con.RFB == "" && lines["console.rfb"] != complained {
+		d.fail(n, "%s.address is missing: name the VNC server, as in 192.0.2.20:5900", path)
+		lines["console"] = complained
+	}
+}
+
 // complained stands for the line of a key whose value could not be read.
 const complained = 0
 
@@ -267,7 +328,14 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 					lines["console.command"] = n.Line
 					d.texts(path, n, `["xterm", "-maximized"]`, &con.Command)
 				}},
-				{name: "rfb", read: text("console.rfb", &con.RFB)},
+				{name: "rfb", read: func(path string, n *yaml.Node) {
+					if n.Kind != yaml.MappingNode {
+						text("console.rfb", &con.RFB)(path, n)
+						return
+					}
+					lines["console.rfb"] = n.Line
+					d.native(path, n, con, lines, text)
+				}},
 				{name: "geometry", read: func(path string, n *yaml.Node) {
 					lines["console.geometry"] = n.Line
 					var size string
@@ -277,10 +345,40 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 						d.check(path, n, err)
 					}
 				}},
+				{name: "seats", read: text("console.seats", &con.Seats)},
+				{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &con.Lease) }},
+				{name: "layout", read: func(path string, n *yaml.Node) {
+					if d.text(path, n, &con.Layout) {
+						d.check(path, n, typing.CheckLayout(con.Layout))
+					}
+				}},
+				{name: "keys", read: func(path string, n *yaml.Node) { d.keys(path, n, &con.Keys, lines) }},
+				{name: "recording", read: func(path string, n *yaml.Node) {
+					lines["console.recording"] = n.Line
+					d.consoleRecording(path, n, &con.Recording)
+				}},
 				{name: "recipe", later: later},
 				{name: "image", later: later},
 			})
 		}},
 	})
 	return node, lines
+}
+
+// keys reads how fast keys go to a console.
+func (d *document) keys(path string, n *yaml.Node, into *inventory.Keys, lines map[string]int) {
+	at := func(key string, read func(path string, n *yaml.Node) bool) func(string, *yaml.Node) {
+		return func(path string, n *yaml.Node) {
+			lines["console.keys."+key] = n.Line
+			if !read(path, n) {
+				lines["console.keys."+key] = complained
+			}
+		}
+	}
+	d.mapping(path, n, []key{
+		{name: "hold", read: at("hold", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Hold) })},
+		{name: "interval", read: at("interval", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Interval) })},
+		{name: "longest", read: at("longest", func(path string, n *yaml.Node) bool { return d.span(path, n, &into.Longest) })},
+		{name: "rate", read: at("rate", func(path string, n *yaml.Node) bool { return d.count(path, n, &into.Rate) })},
+	})
 }

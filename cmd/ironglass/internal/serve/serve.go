@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,8 +23,10 @@ import (
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 	"github.com/ironglass/ironglass/launcher"
+	"github.com/ironglass/ironglass/launcher/inventory"
 	"github.com/ironglass/ironglass/launcher/process"
 	"github.com/ironglass/ironglass/proxy"
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/web"
 )
@@ -33,6 +38,9 @@ type Options struct {
 	// Hurry, once closed, cuts an orderly end short: sessions are cut off and
 	// consoles killed. nil never is.
 	Hurry <-chan struct{}
+	// Reload has the configuration read anew each time that something comes;
+	// nil never has.
+	Reload <-chan struct{}
 	// Ready, if not nil, is told the service's address once it answers.
 	Ready func(url string)
 	// Version is the program's, for the log.
@@ -74,13 +82,17 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if o.Ready != nil {
 		o.Ready(s.url())
 	}
-	select {
-	case err := <-served:
-		return fmt.Errorf("the HTTP server ended: %w", err)
-	case <-ctx.Done():
-		s.Log.Info("ending: viewers are told, consoles are ended")
-		s.served = served
-		return nil
+	for {
+		select {
+		case err := <-served:
+			return fmt.Errorf("the HTTP server ended: %w", err)
+		case <-o.Reload:
+			s.reload()
+		case <-ctx.Done():
+			s.Log.Info("ending: viewers are told, consoles are ended")
+			s.served = served
+			return nil
+		}
 	}
 }
 
@@ -90,7 +102,9 @@ type service struct {
 	Options
 
 	listener net.Listener
+	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
 	launcher *process.Launcher
+	store    *recording.Store // nil where nothing is recorded and never was
 	proxy    *proxy.Service
 	http     *http.Server
 	served   <-chan error // set when the HTTP server still runs
@@ -107,15 +121,14 @@ func (s *service) open(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.TLS != nil {
-		cert, err := tls.LoadX509KeyPair(s.cfg.TLS.Cert, s.cfg.TLS.Key)
+		t, err := tlsConfig(s.cfg)
 		if err != nil {
-			return fmt.Errorf("the certificate %s with the key %s cannot be used: %w", s.cfg.TLS.Cert, s.cfg.TLS.Key, err)
+			return err
 		}
+		s.secured.Store(t)
 		s.listener = tls.NewListener(s.listener, &tls.Config{
-			Certificates: []tls.Certificate{cert},
-			MinVersion:   tls.VersionTLS12,
-			// Websockets begin in HTTP/1.1.
-			NextProtos: []string{"http/1.1"},
+			MinVersion:         tls.VersionTLS12,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.secured.Load(), nil },
 		})
 	}
 	if err := os.MkdirAll(s.cfg.StateDir, 0o700); err != nil {
@@ -141,20 +154,25 @@ func (s *service) open(ctx context.Context) error {
 	if err := s.retire(ctx); err != nil {
 		return err
 	}
-	nodes, err := s.nodes()
+	nodes, err := s.nodes(s.cfg)
 	if err != nil {
 		return err
 	}
+	if err := s.openRecordings(nodes); err != nil {
+		return err
+	}
 	s.proxy, err = proxy.New(proxy.Config{
-		Nodes:          nodes,
-		PublicURL:      s.cfg.PublicURL,
-		AllowedOrigins: s.cfg.AllowedOrigins,
-		Linger:         s.cfg.Linger,
-		Page:           page,
-		PagePolicy:     web.ContentSecurityPolicy,
-		Tokens:         tokens,
-		APIToken:       credential,
-		Log:            s.Log,
+		Nodes:      nodes,
+		PublicURL:  s.cfg.PublicURL,
+		Access:     s.access(s.cfg, credential),
+		Linger:     s.cfg.Linger,
+		Lease:      proxy.Lease(s.cfg.Lease),
+		AuditFile:  s.cfg.AuditFile,
+		Page:       page,
+		PagePolicy: web.ContentSecurityPolicy,
+		Tokens:     tokens,
+		Recordings: s.store,
+		Log:        s.Log,
 	})
 	if err != nil {
 		return err
@@ -205,17 +223,32 @@ func (s *service) retire(ctx context.Context) error {
 }
 
 // nodes makes the proxy's nodes of the configured ones.
-func (s *service) nodes() ([]proxy.Node, error) {
+func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
 	var nodes []proxy.Node
-	for _, n := range s.cfg.Nodes.Nodes() {
-		node := proxy.Node{Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height}
+	for _, n := range cfg.Nodes.Nodes() {
+		// What was said of the node tells one version of it from another.
+		version, err := json.Marshal(n)
+		if err != nil {
+			return nil, fmt.Errorf("node %s: %w", n.Name, err)
+		}
+		node := proxy.Node{
+			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height, Version: string(version),
+			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
+			Keys: proxy.Pace(n.Console.Keys), Layout: n.Console.Layout,
+			Recording: recording.Settings{
+				Mode: recording.Mode(n.Console.Recording.Mode),
+				Last: n.Console.Recording.Last, MaxSize: n.Console.Recording.MaxSize,
+			},
+		}
 		if n.Console.RFB != "" {
-			b, err := newNative(n.Console)
+			b, err := proxy.NewNative(nativeConfig(n.Console))
 			if err != nil {
 				return nil, fmt.Errorf("node %s: %w", n.Name, err)
 			}
 			node.Kind, node.Backend = "rfb", b
 		} else {
+			// Supervisors type by symbol.
+			node.BySymbol = true
 			node.Kind, node.Backend = "command", &launched{by: s.launcher, spec: launcher.Spec{
 				Node: n.Name, UUID: n.UUID, Command: n.Console.Command,
 				Width: n.Console.Width, Height: n.Console.Height,
@@ -224,6 +257,27 @@ func (s *service) nodes() ([]proxy.Node, error) {
 		nodes = append(nodes, node)
 	}
 	return nodes, nil
+}
+
+// nativeConfig is how the VNC server of a console is reached.
+func nativeConfig(c inventory.Console) proxy.NativeConfig {
+	cfg := proxy.NativeConfig{Address: c.RFB, Username: c.Username, PasswordFile: c.PasswordFile}
+	if t := c.TLS; t != nil {
+		cfg.TLS = &proxy.NativeTLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Fingerprint: t.Fingerprint}
+	}
+	return cfg
+}
+
+// openRecordings opens the recordings where some node has any, or had: those
+// of a node that is not recorded any more can still be looked at.
+func (s *service) openRecordings(nodes []proxy.Node) error {
+	cfg := s.cfg.Recording
+	_, err := os.Stat(cfg.Dir)
+	if err != nil && !slices.ContainsFunc(nodes, func(n proxy.Node) bool { return n.Recording.On() }) {
+		return nil
+	}
+	s.store, err = recording.Open(recording.Config{Dir: cfg.Dir, Keep: cfg.Keep, MaxTotal: cfg.MaxTotal, Log: s.Log})
+	return err
 }
 
 // url is where a person on this machine finds the service.
@@ -273,9 +327,11 @@ func (s *service) end() error {
 		}
 	}()
 	var errs *multierror.Error
+	drained := true
 	if s.proxy != nil {
 		if err := s.proxy.Close(ctx); err != nil {
 			errs = multierror.Append(errs, err)
+			drained = false // recordings are still being written
 		}
 	}
 	if s.http != nil {
@@ -291,6 +347,11 @@ func (s *service) end() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close()
+	}
+	if s.store != nil && drained {
+		if err := s.store.Close(); err != nil {
+			errs = multierror.Append(errs, err)
+		}
 	}
 	if s.launcher != nil {
 		if err := s.launcher.Close(); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/serve"
 	"github.com/ironglass/ironglass/launcher/launchertest"
 	"github.com/ironglass/ironglass/rfb"
+	"github.com/ironglass/ironglass/rfb/rfbtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -172,6 +173,36 @@ func (r *running) size(name string) (width, height int) {
 // A session that breaks off before is an error.
 func (r *running) look(name string) (leave func()) {
 	r.t.Helper()
+	seen, broken := r.open(name)
+	return func() {
+		r.t.Helper()
+		if err := broken.Load(); err != nil {
+			r.t.Errorf("the viewer's session broke off: %v", *err)
+		}
+		if err := seen.Close(); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// lookOn opens a console; ended waits for the session to break off.
+func (r *running) lookOn(name string) (ended func() error) {
+	r.t.Helper()
+	seen, broken := r.open(name)
+	return func() error {
+		r.t.Helper()
+		r.eventually("the session ends", func() bool { return broken.Load() != nil })
+		if err := seen.Close(); err != nil {
+			r.t.Error(err)
+		}
+		return *broken.Load()
+	}
+}
+
+// open opens a console as a browser does. What the viewer's session ends with
+// is put into broken.
+func (r *running) open(name string) (seen *rfb.Server, broken *atomic.Pointer[error]) {
+	r.t.Helper()
 	resp, err := r.http.Post(r.url+"v1/nodes/"+name+"/console/tokens", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		r.t.Fatal(err)
@@ -184,7 +215,7 @@ func (r *running) look(name string) (leave func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var broken atomic.Pointer[error]
+	broken = new(atomic.Pointer[error])
 	client := rfb.NewClient(rfb.ClientConfig{Dial: func(ctx context.Context) (net.Conn, error) {
 		conn, resp, err := websocket.DefaultDialer.DialContext(ctx, ticket.URL, nil)
 		if err != nil {
@@ -193,7 +224,7 @@ func (r *running) look(name string) (leave func()) {
 		_ = resp.Body.Close()
 		return &stream{Conn: conn}, nil
 	}})
-	seen := rfb.NewServer(client, rfb.ServerConfig{Linger: -1, SourceEnded: func(_ rfb.Source, err error) rfb.Source {
+	seen = rfb.NewServer(client, rfb.ServerConfig{Linger: -1, SourceEnded: func(_ rfb.Source, err error) rfb.Source {
 		broken.Store(&err)
 		return nil
 	}})
@@ -202,15 +233,7 @@ func (r *running) look(name string) (leave func()) {
 	if _, err := seen.Snapshot(ctx); err != nil {
 		r.t.Fatalf("the console cannot be looked at: %v", err)
 	}
-	return func() {
-		r.t.Helper()
-		if err := broken.Load(); err != nil {
-			r.t.Errorf("the viewer's session broke off: %v", *err)
-		}
-		if err := seen.Close(); err != nil {
-			r.t.Error(err)
-		}
-	}
+	return seen, broken
 }
 
 // stream is a websocket as a stream of bytes. Reads come from one goroutine,
@@ -369,6 +392,78 @@ func TestNativeServers(t *testing.T) {
 	}
 }
 
+// vnc runs a native VNC server and returns its address for console.rfb.
+func vnc(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "vnc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := rfb.NewServer(rfbtest.NewSource(320, 240), rfb.ServerConfig{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { _ = server.Serve(context.Background(), conn, rfb.ViewerConfig{}) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		_ = server.Close()
+		wg.Wait()
+	})
+	return "unix:" + l.Addr().String()
+}
+
+// TestPeople has what the configuration says about people come to pass, and
+// ends the service while somebody waits for events.
+func TestPeople(t *testing.T) {
+	dir := t.TempDir()
+	at := vnc(t)
+	r := start(t, load(t, dir, "lease: {idle: 1h}\naudit: {file: "+dir+"/audit}\n"+
+		"nodes: [{name: a, console: {rfb: \""+at+"\", seats: exclusive, lease: {idle: 1s}}}, {name: b, console: {rfb: \""+at+"\"}}]\n"))
+	for path, want := range map[string]string{"a": `"policy":"exclusive","operator":""`, "b": `"idle_seconds":3600`} {
+		if status, body := r.get("/v1/nodes/" + path + "/console"); status != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s is status %d and %s, want %s", path, status, body, want)
+		}
+	}
+	leave := r.look("b")
+	ended := r.lookOn("a")
+	var closed *websocket.CloseError
+	if err := ended(); !errors.As(err, &closed) || closed.Code != 4002 {
+		t.Errorf("the console that nobody uses ended with %v", err)
+	}
+	events, err := r.http.Get(r.url + "v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Body.Close()
+	leave()
+	began := time.Now()
+	r.end()
+	if took := time.Since(began); took > drain {
+		t.Errorf("the end took %v", took)
+	}
+	if body, err := io.ReadAll(events.Body); err != nil || !bytes.HasPrefix(body, []byte("event: nodes\n")) {
+		t.Errorf("the events are %q, %v", body, err)
+	}
+	text, err := os.ReadFile(dir + "/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"token-issued", "session-began", "lease-ended", "session-ended"} {
+		if !bytes.Contains(text, []byte(`"action":"`+want+`"`)) {
+			t.Errorf("the audit log has no %s:\n%s", want, text)
+		}
+	}
+}
+
+// drain is more than the service takes to end when all is in order.
+const drain = 8 * time.Second
+
 // TestMissingPrograms wants words, not a service that ends.
 func TestMissingPrograms(t *testing.T) {
 	r := start(t, load(t, t.TempDir(), "nodes: [{name: a, console: {command: [ironglass-no-such-program]}}]\n"))
@@ -400,6 +495,7 @@ func TestCannotOpen(t *testing.T) {
 		spoil func(c *config.Config) error
 		want  string
 	}{
+		"audit log":    {func(c *config.Config) error { c.AuditFile = "/dev/null/audit"; return nil }, "correct audit.file"},
 		"port in use":  {func(c *config.Config) error { c.Listen = taken; return nil }, "listen " + taken + ": address in use: "},
 		"not here":     {func(c *config.Config) error { c.Listen = "192.0.2.1:0"; return nil }, "listen 192.0.2.1:0: this machine does not have that address"},
 		"no directory": {func(c *config.Config) error { c.StateDir = "/dev/null/state"; return nil }, "the state cannot be kept in /dev/null/state: "},
