@@ -19,16 +19,17 @@ const module = "github.com/ironglass/ironglass"
 // package finds its place here first.
 var allowed = map[string][]string{
 	"rfb/pixel":    {},
+	"rfb/direct":   {},
 	"rfb/wire":     {"rfb/pixel"},
 	"rfb/huffman":  {},
 	"rfb/jpeg":     {"rfb/pixel", "rfb/huffman"},
 	"rfb/encoding": {"rfb/pixel", "rfb/wire", "rfb/jpeg", "rfb/huffman"},
 	"rfb/security": {"rfb/pixel", "rfb/wire"},
-	"rfb":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security"},
+	"rfb":          {"rfb/pixel", "rfb/direct", "rfb/wire", "rfb/encoding", "rfb/security"},
 	"rfb/fbs":      {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
 	"rfb/notice":   {"rfb/pixel", "rfb/wire", "rfb"},
 	"rfb/rfbtest":  {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb"},
-	"x11":          {"rfb/pixel", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
+	"x11":          {"rfb/pixel", "rfb/direct", "rfb/wire", "rfb/security", "rfb", "rfb/notice"},
 	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.

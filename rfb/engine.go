@@ -209,6 +209,9 @@ func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 			return true, time.Time{}
 		}
 	}
+	if fresh && !e.looked && len(e.viewers) > 0 {
+		return true, time.Time{} // they will want it when they have listed what they can
+	}
 	for v := range e.viewers {
 		ok, from := v.ready(now)
 		if !ok && from.IsZero() {
@@ -480,7 +483,11 @@ func (e *engine) look(now time.Time) {
 				e.pending.damage, rest = *damage, left
 			}
 		}
-		changed = pixel.Update(e.frame, view, rest)
+		if e.shown {
+			changed = pixel.Update(e.frame, view, rest)
+		} else {
+			changed = e.first(view)
+		}
 	})
 	if err != nil || changed == nil {
 		// The pixels cannot be had just now. They stay pending; the source
@@ -507,6 +514,18 @@ func (e *engine) look(now time.Time) {
 	e.pending.clear()
 	e.s.stats.frames.Add(1)
 	e.satisfyWatchers()
+}
+
+// first fills the frame for the first time and returns what it filled.
+// Comparing would read each page of fresh memory before it is written, which
+// the system then has to provide twice.
+func (e *engine) first(view *pixel.Frame) *pixel.Region {
+	changed := e.pending.damage.Clone()
+	changed.IntersectRect(view.Rect())
+	for r := range changed.Rects() {
+		pixel.Copy(e.frame, view, r)
+	}
+	return changed
 }
 
 // clipString cuts s to n bytes, between characters.

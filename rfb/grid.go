@@ -4,6 +4,7 @@ import (
 	"image"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb/encoding"
@@ -44,7 +45,8 @@ type entry struct {
 	// cursor is the serial of the pointer painted into the pixels, 0 where
 	// there is none in this rectangle.
 	cursor uint64
-	pieces []encoding.Piece // nil until encoded
+	pieces []encoding.Piece
+	done   atomic.Bool // pieces are there
 }
 
 func newGrid(size image.Point) grid {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/ironglass/ironglass/rfb/direct"
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/security"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -55,6 +56,10 @@ type ServerConfig struct {
 	// CacheBytes bounds the memory of encoded pieces kept for further
 	// viewers; 0 is 16 MiB, negative keeps none.
 	CacheBytes int
+	// Heavy, if not nil, is called on the loop before (true) and after (false)
+	// it encodes a frame that is worth every processor. A program that keeps
+	// to one processor otherwise takes the others meanwhile.
+	Heavy func(begins bool)
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 	// SourceEnded is called on the source's goroutine when its Run returned
@@ -214,6 +219,7 @@ func (s *Server) post(e event) bool {
 // error that wraps security.ErrRefused is of a viewer with a wrong password or
 // certificate; such answers are slowed, by the host of conn's RemoteAddr.
 func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) error {
+	conn = direct.Wrap(conn)
 	defer conn.Close() // the connection is done with
 	if cfg.Label == "" && conn.RemoteAddr() != nil {
 		cfg.Label = conn.RemoteAddr().String()

@@ -25,19 +25,21 @@ type job struct {
 // part is what one viewer is sent of this frame.
 type part struct {
 	v       *viewer
-	entries []*entry
+	entries []*entry   // that are not in u yet
+	u       update     // what is not with the writer yet
+	rest    chan batch // to the writer, where it has the beginning already
 }
 
 // send encodes, once for all, what the viewers who can take a frame have not
 // got yet, and hands it to their writers.
 func (e *engine) send(now time.Time) {
 	var jobs []job
-	var parts []part
+	var parts []*part
 	for v := range e.viewers {
 		if !v.sendable(now) || e.frame == nil {
 			continue
 		}
-		p := part{v: v}
+		p := &part{v: v, u: update{streams: &v.streams}}
 		// Before there is a picture, black would only take the place of what
 		// the viewer shows meanwhile.
 		if e.shown && (v.size == e.size || !v.followsSize()) {
@@ -46,7 +48,12 @@ func (e *engine) send(now time.Time) {
 		}
 		parts = append(parts, p)
 	}
-	e.encode(jobs)
+	e.encode(jobs, func() {
+		for _, p := range parts {
+			e.advance(p, now)
+		}
+		runtime.Gosched() // the writers' turn, where there is one processor
+	})
 	for _, p := range parts {
 		e.hand(p, now)
 	}
@@ -112,32 +119,55 @@ func (e *engine) find(v *viewer, r image.Rectangle, params encoding.Params, jobs
 // as long as encoding a few thousand.
 const helpedArea = 32 << 10
 
+// heavyArea is how many pixels make a frame heavy: on one core they take about
+// as long as there is between two frames.
+const heavyArea = 2 << 20
+
+// streamedArea is after how many pixels what is encoded goes on its way while
+// the rest is encoded, so that a large picture does not take as long as both
+// ends and the path together. So much is encoded in about a millisecond.
+const streamedArea = 128 << 10
+
 // encode carries out the jobs on as many cores as there are. The frame does
-// not change meanwhile, for only the loop changes it.
-func (e *engine) encode(jobs []job) {
+// not change meanwhile, for only the loop changes it. After each streamedArea
+// but the last, some is called.
+func (e *engine) encode(jobs []job, some func()) {
 	if len(jobs) == 0 {
 		return
 	}
 	began := time.Now()
 	var next atomic.Int64
-	work := func() {
+	var encoded atomic.Int64 // pixels
+	work := func(after func()) {
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= len(jobs) {
 				return
 			}
 			jobs[i].run()
+			encoded.Add(int64(jobs[i].area()))
+			after()
 		}
 	}
 	var helpers sync.WaitGroup
 	area := 0
 	for _, j := range jobs {
-		area += j.entry.rect.Dx() * j.entry.rect.Dy()
+		area += j.area()
+	}
+	if f := e.cfg.Heavy; f != nil && area >= heavyArea {
+		f(true)
+		defer f(false)
 	}
 	for range min(runtime.GOMAXPROCS(0), len(jobs), 1+area/helpedArea) - 1 {
-		helpers.Go(work)
+		helpers.Go(func() { work(func() {}) })
 	}
-	work()
+	streamed := int64(0)
+	work(func() {
+		if n := encoded.Load(); n-streamed >= streamedArea && n < int64(area) {
+			streamed = n
+			some()
+		}
+	})
 	helpers.Wait()
 	for _, j := range jobs {
 		if j.cell == nil {
@@ -154,6 +184,9 @@ func (e *engine) encode(jobs []job) {
 	e.s.stats.encodeTime.Add(int64(time.Since(began)))
 }
 
+// area is how many pixels the job has.
+func (j job) area() int { return j.entry.rect.Dx() * j.entry.rect.Dy() }
+
 func (j job) run() {
 	en := j.entry
 	en.pieces = encoding.Encode(nil, j.src, en.rect.Sub(j.shift), en.params)
@@ -162,6 +195,7 @@ func (j job) run() {
 			en.pieces[i].Rect = en.pieces[i].Rect.Add(j.shift)
 		}
 	}
+	en.done.Store(true)
 }
 
 // shares reports whether two viewers are sent the same pieces.
@@ -194,10 +228,68 @@ func (e *engine) prune(jobs []job) {
 	e.s.stats.cacheBytes.Store(int64(e.grid.bytes))
 }
 
-// hand gives v's part of the frame to its writer.
-func (e *engine) hand(p part, now time.Time) {
-	v := p.v
-	u := update{streams: &v.streams}
+// advance gives the writer what is encoded of a part, where the viewer knows
+// updates whose end is not known at their beginning. The rest is hand's.
+func (e *engine) advance(p *part, now time.Time) {
+	n := 0
+	for n < len(p.entries) && p.entries[n].done.Load() {
+		n++
+	}
+	if n == 0 || !p.v.can.lastRect {
+		return
+	}
+	var b batch
+	if p.rest == nil {
+		e.begin(p) // is of no new size, since there are entries
+		p.u.leaveOpen()
+		// One batch for each entry at most, so that the loop never waits.
+		p.rest = make(chan batch, len(p.entries))
+		b.rest = p.rest
+	}
+	e.pieces(p, n)
+	b.bufs, b.n = p.u.take()
+	if b.rest != nil {
+		p.v.hand(b, now)
+	} else {
+		p.v.pace.handed(b.n, now)
+		p.rest <- b
+	}
+}
+
+// hand gives the rest of a part to its viewer's writer.
+func (e *engine) hand(p *part, now time.Time) {
+	if p.rest != nil || e.begin(p) {
+		e.pieces(p, len(p.entries))
+	}
+	// Else the rest is for the new size and needs another request, where the
+	// viewer sends requests.
+	v, u := p.v, &p.u
+	if u.total > 0 {
+		v.requested = false
+		v.request.Clear()
+		e.s.stats.updates.Add(1)
+		e.s.stats.rects.Add(uint64(u.total))
+	}
+	u.end()
+	if u.total > 0 && v.continuous && v.can.fence {
+		u.add(v.pace.ask(now))
+	}
+	var b batch
+	switch b.bufs, b.n = u.take(); {
+	case p.rest != nil:
+		v.pace.handed(b.n, now)
+		p.rest <- b
+		close(p.rest)
+	case len(b.bufs) > 0:
+		v.hand(b, now)
+	}
+}
+
+// begin begins a viewer's update with what goes before pixels. It returns
+// false where there may be none, because the viewer's picture is of another
+// size now.
+func (e *engine) begin(p *part) bool {
+	v, u := p.v, &p.u
 	u.add(v.control)
 	v.control = nil
 	for _, m := range e.clipboardDue(v) {
@@ -207,43 +299,27 @@ func (e *engine) hand(p part, now time.Time) {
 		u.add(colourMap())
 		v.mapStale = false
 	}
-	if e.sizeUpdate(v, &u) {
-		// The rest is for the new size and needs another request, where the
-		// viewer sends requests.
-		e.finish(v, &u, now)
-		return
+	if e.sizeUpdate(v, u) {
+		return false
 	}
-	e.extras(v, &u)
+	e.extras(v, u)
 	for _, m := range v.moves {
 		p := encoding.CopyRect(m.rect, m.from)
 		u.piece(&p)
 	}
 	v.moves = nil
-	for _, en := range p.entries {
-		for i := range en.pieces {
-			u.piece(&en.pieces[i])
-		}
-		v.lose(en)
-	}
-	e.finish(v, &u, now)
+	return true
 }
 
-// finish ends the update and gives it to the writer where there is one.
-func (e *engine) finish(v *viewer, u *update, now time.Time) {
-	if u.total > 0 {
-		v.requested = false
-		v.request.Clear()
-		e.s.stats.updates.Add(1)
-		e.s.stats.rects.Add(uint64(u.total))
-		if v.continuous && v.can.fence {
-			u.add(v.pace.ask(now))
+// pieces adds the next n entries.
+func (e *engine) pieces(p *part, n int) {
+	for _, en := range p.entries[:n] {
+		for i := range en.pieces {
+			p.u.piece(&en.pieces[i])
 		}
+		p.v.lose(en)
 	}
-	u.end()
-	if len(u.bufs) == 0 {
-		return
-	}
-	v.hand(batch{bufs: u.bufs, n: u.n}, now)
+	p.entries = p.entries[n:]
 }
 
 // extras adds the pseudo-rectangles that are due.
@@ -278,7 +354,8 @@ type update struct {
 	streams *encoding.Streams
 	bufs    net.Buffers
 	own     []byte // the last of bufs, while it can still grow
-	head    []byte // the head of the update that is open, a buffer of its own
+	head    []byte // the head of the update that is begun, a buffer of its own
+	open    bool   // it ends with a LastRect, not after a number of rectangles
 	rects   int
 	total   int
 	n       int
@@ -308,18 +385,33 @@ func (u *update) flushOwn() {
 // rect begins the next rectangle, and the update with the first one or where
 // it can count no further.
 func (u *update) rect() {
-	if u.rects == wire.MaxRects-1 {
+	if u.rects == wire.MaxRects-1 && !u.open {
 		u.end()
 	}
-	if u.rects == 0 {
+	u.begin()
+	u.rects++
+	u.total++
+	if !u.open { // else it may be with the writer already
+		wire.FramebufferUpdate{Rects: u.rects}.Append(u.head[:0])
+	}
+}
+
+// leaveOpen makes the update one that ends with a LastRect instead of after so
+// many rectangles. Its head is written then.
+func (u *update) leaveOpen() {
+	u.begin()
+	u.open = true
+	wire.FramebufferUpdate{Rects: wire.MaxRects}.Append(u.head[:0])
+}
+
+// begin writes the head where there is none yet.
+func (u *update) begin() {
+	if u.head == nil {
 		u.flushOwn()
 		u.head = wire.FramebufferUpdate{}.Append(nil)
 		u.bufs = append(u.bufs, u.head)
 		u.n += len(u.head)
 	}
-	u.rects++
-	u.total++
-	wire.FramebufferUpdate{Rects: u.rects}.Append(u.head[:0])
 }
 
 func (u *update) raw(b []byte) {
@@ -346,9 +438,20 @@ func (u *update) share(b []byte) {
 	u.n += len(b)
 }
 
+// end ends the FramebufferUpdate.
 func (u *update) end() {
+	if u.open {
+		u.add(wire.RectangleHeader{Encoding: wire.PseudoLastRect}.Append(nil))
+	}
+	u.rects, u.head, u.open = 0, nil, false
+}
+
+// take returns what was put together since it was called last.
+func (u *update) take() (bufs net.Buffers, n int) {
 	u.flushOwn()
-	u.rects, u.head = 0, nil
+	bufs, n = u.bufs, u.n
+	u.bufs, u.n = nil, 0
+	return bufs, n
 }
 
 // colourMap is the message that makes a viewer's colour map the cube of

@@ -81,6 +81,7 @@ type viewer struct {
 type batch struct {
 	bufs net.Buffers
 	n    int
+	rest <-chan batch // what follows, closed by the loop after the last; or nil
 }
 
 // maxControl bounds the messages that wait for a viewer that does not read.
@@ -164,10 +165,7 @@ func (v *viewer) write() {
 		if failed {
 			continue
 		}
-		if t := v.s.cfg.WriteTimeout; t > 0 {
-			v.conn.SetWriteDeadline(time.Now().Add(t)) //nolint:errcheck // the write tells
-		}
-		err := writeBuffers(v.conn, b.bufs)
+		n, err := v.writeBatch(b)
 		if err != nil {
 			failed = true
 			if errors.Is(err, errTimeout) {
@@ -175,8 +173,30 @@ func (v *viewer) write() {
 			}
 			v.end(fmt.Errorf("to viewer %s: %w", v.cfg.Label, err))
 		}
-		if !v.s.post(written{v, b.n, err}) {
+		if !v.s.post(written{v, n, err}) {
 			failed = true
+		}
+	}
+}
+
+// writeBatch writes a batch and what follows it, and returns how many bytes
+// that was.
+func (v *viewer) writeBatch(b batch) (n int, err error) {
+	rest := b.rest
+	for {
+		if t := v.s.cfg.WriteTimeout; t > 0 {
+			v.conn.SetWriteDeadline(time.Now().Add(t)) //nolint:errcheck // the write tells
+		}
+		if err := writeBuffers(v.conn, b.bufs); err != nil {
+			return n, err
+		}
+		n += b.n
+		if rest == nil {
+			return n, nil
+		}
+		var more bool
+		if b, more = <-rest; !more {
+			return n, nil
 		}
 	}
 }

@@ -6,7 +6,7 @@ import "github.com/ironglass/ironglass/rfb/wire"
 type abilities struct {
 	copyRect, desktopSize, extendedDesktopSize, desktopName bool
 	cursor, xCursor, alphaCursor, vmwareCursor              bool
-	fence, continuousUpdates                                bool
+	fence, continuousUpdates, lastRect                      bool
 	extendedKeys, buttons, leds, vmwareLEDs                 bool
 	pointerMotion, cursorPosition                           bool
 	clipboard, xvp                                          bool
@@ -36,6 +36,8 @@ func listed(list []wire.Encoding) (can abilities) {
 			can.fence = true
 		case wire.PseudoContinuousUpdates:
 			can.continuousUpdates = true
+		case wire.PseudoLastRect:
+			can.lastRect = true
 		case wire.PseudoQEMUExtendedKeyEvent:
 			can.extendedKeys = true
 		case wire.PseudoExtendedMouseButtons:

@@ -16,9 +16,13 @@ type picture struct {
 	// frame is what Grab lends: a view of the reader's memory, or, where that
 	// has no words, the pixels as words.
 	frame pixel.Frame
-	// trim gives memory back some time after the last look; nil where the
-	// reader has none to give.
+	// trim gives memory back from time to time while there are looks and some
+	// time after the last; nil before the first.
 	trim *time.Timer
+	due  bool // trim runs
+	used bool // there was a look since it was started
+	// rested is Config.Rested.
+	rested func()
 }
 
 // reader is one way of reading the screen. The picture's lock is held for
@@ -36,8 +40,10 @@ type reader interface {
 	close()
 }
 
-// trimAfter is how long after the last look at the screen its memory is given
-// back: the pages of a mapping count as ours as soon as they are looked at.
+// trimAfter is how long after a look at the screen its memory is given back:
+// the pages of a mapping count as ours as soon as they are looked at. The timer
+// is not set again with each look, and what is still looked at then comes back
+// by itself.
 const trimAfter = 3 * time.Second
 
 // largestSide is the largest side of a picture in RFB, in pixels, as
@@ -52,6 +58,7 @@ func (x *Display) openPicture(width, height int) error {
 	p := &x.picture
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.rested = x.cfg.Rested
 	return p.chooseLocked(x, width, height)
 }
 
@@ -125,21 +132,36 @@ func (x *Display) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 	}
 	x.format.frame(&p.frame, view, r)
 	use(&p.frame)
+	if p.used = p.due; !p.due {
+		p.startTrimLocked()
+	}
+	return nil
+}
+
+func (p *picture) startTrimLocked() {
+	p.due, p.used = true, false
 	if p.trim == nil {
 		p.trim = time.AfterFunc(trimAfter, p.trimNow)
 	} else {
 		p.trim.Reset(trimAfter)
 	}
-	return nil
 }
 
-// trimNow is called by the timer, once after the last look.
+// trimNow is called by the timer.
 func (p *picture) trimNow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.due = false; p.reader == nil {
+		return // closed
+	}
+	p.reader.trim()
+	if p.used {
+		p.startTrimLocked()
+		return
+	}
 	p.frame = pixel.Frame{}
-	if p.reader != nil {
-		p.reader.trim()
+	if p.rested != nil {
+		p.rested()
 	}
 }
 

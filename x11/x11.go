@@ -65,6 +65,9 @@ type Config struct {
 	Keys Keys
 	// Selections says which of X's selections are the viewers' clipboard.
 	Selections Selections
+	// Rested, if not nil, is called once the screen has not been looked at for
+	// some seconds, after it was. It must return at once.
+	Rested func()
 	// Log takes what happens; nil is discarded.
 	Log *slog.Logger
 }

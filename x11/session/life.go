@@ -211,7 +211,7 @@ func (l *life) serverDone() <-chan struct{} {
 // connect opens the display, and gives it a size where that is not zero.
 func (l *life) connect(ctx context.Context, width, height int) error {
 	cfg := x11.Config{Display: l.name, Auth: l.auth, Framebuffer: l.fb, ViewOnly: l.cfg.ViewOnly,
-		Selections: l.cfg.Selections, Log: l.log}
+		Selections: l.cfg.Selections, Rested: l.cfg.Rested, Log: l.log}
 	if l.xserver != nil {
 		cfg.Width, cfg.Height, cfg.OwnServer = width, height, true
 	}

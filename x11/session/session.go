@@ -62,6 +62,10 @@ type Config struct {
 	Reap bool
 	// Log takes what happens; nil is discarded.
 	Log *slog.Logger
+	// Heavy is the server's (rfb.ServerConfig).
+	Heavy func(begins bool)
+	// Rested is the display's (x11.Config).
+	Rested func()
 	// Changed, if not nil, is called when the viewers or what they see have
 	// changed. It must return at once.
 	Changed func()
@@ -120,7 +124,7 @@ func New(cfg Config) (*Session, error) {
 	s.screen = screen
 	s.server = rfb.NewServer(first, rfb.ServerConfig{
 		Name: cfg.Name, Width: cfg.Width, Height: cfg.Height,
-		ViewOnly: cfg.ViewOnly, Security: cfg.Security, CacheBytes: cacheBytes, Log: cfg.Log,
+		ViewOnly: cfg.ViewOnly, Security: cfg.Security, CacheBytes: cacheBytes, Heavy: cfg.Heavy, Log: cfg.Log,
 		SourceEnded: screen.ended,
 		ViewersChanged: func(n int) {
 			s.idle.set(n)

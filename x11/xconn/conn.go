@@ -15,6 +15,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ironglass/ironglass/rfb/direct"
 	"github.com/jezek/xgb"
 )
 
@@ -31,6 +32,7 @@ func init() { xgb.Logger.SetOutput(io.Discard) }
 type Conn struct {
 	*xgb.Conn
 	stream *stream
+	local  bool
 }
 
 // Dial connects to the X server that display names (":1", "unix:1",
@@ -54,6 +56,8 @@ func Dial(ctx context.Context, display, authFile string) (*Conn, error) {
 		_ = nc.Close()
 		return nil, fmt.Errorf("connecting to X display %s: %w", display, err)
 	}
+	_, local := nc.(*net.UnixConn)
+	nc = direct.Wrap(nc)
 	s := newStream(nc)
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	c, err := xgb.NewConnNetWithCookieHex(s, hex.EncodeToString(cookie[:]))
@@ -73,7 +77,7 @@ func Dial(ctx context.Context, display, authFile string) (*Conn, error) {
 		return nil, fmt.Errorf("connecting to X display %s: %w", display, err)
 	}
 	c.DefaultScreen = addr.screen
-	return &Conn{Conn: c, stream: s}, nil
+	return &Conn{Conn: c, stream: s, local: local}, nil
 }
 
 // Grace is how long a server that does not answer is waited for when a
@@ -92,10 +96,7 @@ func (c *Conn) Close() {
 func (c *Conn) Expire() { _ = c.stream.SetDeadline(time.Now().Add(Grace)) }
 
 // Local reports whether the server is on this machine, as shared memory needs.
-func (c *Conn) Local() bool {
-	_, ok := c.stream.Conn.(*net.UnixConn)
-	return ok
-}
+func (c *Conn) Local() bool { return c.local }
 
 // Batch sends what f requests in one write. f must not wait for a reply.
 func (c *Conn) Batch(f func()) {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -10,8 +11,8 @@ import (
 // over. Its methods may be called from any goroutine.
 //
 // A supervisor is one of many on a machine and idle most of the time. Between
-// bursts nothing would make the collector run, so that what the first picture
-// or a notice took would be kept for ever.
+// bursts nothing would make the collector run, so that what the first picture,
+// a notice or a film took would be kept for ever.
 type memory struct {
 	mu    sync.Mutex
 	timer *time.Timer // nil before the first burst and after stop
@@ -26,17 +27,24 @@ const (
 	gcPercent = 25
 )
 
-// burst says that memory was taken which will soon be free again.
+// burst says that memory was taken which is free again, or soon will be.
 func (m *memory) burst() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.over:
 	case m.timer == nil:
-		m.timer = time.AfterFunc(calm, debug.FreeOSMemory)
+		m.timer = time.AfterFunc(calm, giveBack)
 	default:
 		m.timer.Reset(calm)
 	}
+}
+
+// giveBack empties the pools, which takes two collections, and gives back what
+// is free then.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // stop ends it.

@@ -128,7 +128,7 @@ func serve(s settings, stderr io.Writer) error {
 		Display: s.display, Framebuffer: s.framebuffer,
 		Command: s.command, OnDemand: s.onDemand, RuntimeDir: s.runtimeDir,
 		ViewOnly: s.viewOnly, Selections: s.clipboard, Security: s.secured.types,
-		IdleExit: s.idleExit, Reap: true, Log: log, Changed: mem.burst,
+		IdleExit: s.idleExit, Reap: true, Heavy: oneProcessor(), Log: log, Changed: mem.burst, Rested: mem.burst,
 	})
 	if err != nil {
 		return err
