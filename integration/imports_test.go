@@ -32,6 +32,8 @@ var allowed = map[string][]string{
 	// The proxy declares what it needs of a launcher and imports none.
 	"proxy": {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/notice"},
 	"web":   {},
+	// What the pages do is tried against a made-up service with a real picture.
+	"web/pagetest": {"rfb", "rfb/rfbtest", "web"},
 	// A launcher knows RFB only as far as the greeting.
 	"launcher":           {"rfb/wire", "rfb/pixel"},
 	"launcher/inventory": {"launcher"},
