@@ -175,7 +175,7 @@ function filter() {
 		shown += hidden ? 0 : 1;
 	}
 	for (const f of filters) {
-		say(f.count, String(counts.get(f.name)));
+		say(f.count, f === filters[0] ? "" : String(counts.get(f.name)));
 		f.button.hidden = f !== filters[0] && f !== chosen && counts.get(f.name) === 0;
 	}
 	$("filters").hidden = cards.size === 0;
