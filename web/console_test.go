@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/ironglass/ironglass/web/pagetest"
@@ -150,6 +152,36 @@ func TestClipboard(t *testing.T) {
 	if said := p.text("#clipboard-said"); said != "The machine's clipboard holds this text now." {
 		t.Errorf("the panel says %q", said)
 	}
+}
+
+// TestClipboardShared: where the reader asks for it and the browser allows it,
+// what is copied at the machine is in this computer's clipboard and the other
+// way round.
+func TestClipboardShared(t *testing.T) {
+	s := pagetest.New(t)
+	p := openSeated(t, s)
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		if _, err := chromedp.CallBrowser(p.ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted,
+			Origin: s.URL, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.click(`[data-panel="clipboard"]`)
+	p.click("#clipboard-share")
+	s.Copy("from the machine")
+	p.await(`(navigator.clipboard.readText().then((text) => { window.local = text; }), window.local === "from the machine")`)
+	if last := s.LastEvent(); last == "from the machine" {
+		t.Error("the machine was given its own text")
+	}
+	get[bool](p, `navigator.clipboard.writeText("from this computer").then(() => { window.written = true; }), true`)
+	p.await("window.written")
+	get[bool](p, `window.dispatchEvent(new Event("focus"))`)
+	awaitEvent(t, s, "from this computer")
+	get[bool](p, `document.getElementById("clipboard-text").value = "from the field", true`)
+	p.click("#clipboard-write")
+	p.await(`(navigator.clipboard.readText().then((text) => { window.local = text; }), window.local === "from the field")`)
 }
 
 // TestTyping: a text is sent with the layout that was chosen; what cannot be
@@ -444,6 +476,77 @@ func TestKeyboardWalk(t *testing.T) {
 	if nameless := get[[]string](p, `[...document.querySelectorAll("button, input, select, textarea, a, progress")].filter((e) =>
 		!(e.getAttribute("aria-label") || e.textContent.trim() || e.title || e.labels?.length)).map((e) => e.outerHTML)`); len(nameless) > 0 {
 		t.Errorf("without a name: %q", nameless)
+	}
+}
+
+// TestFullScreen: the bar goes away with the rest of the desktop, the keys of
+// the desktop go to the machine, and both come back.
+func TestFullScreen(t *testing.T) {
+	s := pagetest.New(t)
+	p := openSeated(t, s)
+	get[bool](p, `(navigator.keyboard.lock = async () => { window.locked = true; }, navigator.keyboard.unlock = () => { window.locked = false; }, true)`)
+	p.click("#full-screen")
+	p.await(`document.fullscreenElement && window.locked === true && !` + seen("#tools") + ` && ` + seen("#unfold"))
+	p.click("#unfold")
+	p.await(seen("#tools"))
+	get[bool](p, `document.exitFullscreen(), true`)
+	p.await(`!document.fullscreenElement && window.locked === false && ` + seen("#bar"))
+}
+
+// TestTouch: on a device without keys the on-screen keyboard types, with the
+// keys that it lacks.
+func TestTouch(t *testing.T) {
+	s := pagetest.New(t)
+	w := widths[0]
+	p := newTab(t, w.width, w.height)
+	p.do(chromedp.EmulateViewport(w.width, w.height, w.options...))
+	p.goTo(s.URL + "/vnc_auto.html?token=" + pagetest.Token(time.Hour, nil))
+	p.await(`window.ironglass.snapshot && document.documentElement.dataset.frame`)
+	p.click("#touch-keyboard")
+	p.await(`document.activeElement.id === "touch-field" && ` + seen("#touch-keys"))
+	p.keep("touch")
+	insert := func(text string) {
+		t.Helper()
+		if _, err := chromedp.Call(p.ctx, input.InsertText, input.InsertTextParams{Text: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert("é")
+	p.click(`#touch-keys [data-held="Ctrl"]`)
+	insert("c")
+	p.click(`#touch-keys [data-key="Up"]`)
+	if got, want := s.Keys(t, 8), "+e9 -e9 +ffe3 +63 -63 -ffe3 +ff52 -ff52"; got != want {
+		t.Errorf("the machine had %s, not %s", got, want)
+	}
+	p.click("#touch-done")
+	p.await(`!` + seen("#touch-keys") + ` && document.activeElement.localName === "canvas"`)
+}
+
+// TestHidden: a page that nobody sees holds no stream, for a browser has few
+// connections to one server.
+func TestHidden(t *testing.T) {
+	s := pagetest.New(t)
+	for _, p := range []*tab{openSeated(t, s), newTab(t, 800, 600)} {
+		if get[string](p, `location.protocol`) == "about:" {
+			p.goTo(s.URL + "/")
+			p.await(`document.documentElement.dataset.feed === "live"`)
+		}
+		streams := func(want int) {
+			t.Helper()
+			eventually(t, fmt.Sprintf("%d streams", want), func() error {
+				if n := s.Streams(); n != want {
+					return fmt.Errorf("there are %d", n)
+				}
+				return nil
+			})
+		}
+		streams(1)
+		get[bool](p, `(Object.defineProperty(document, "hidden", {value: true, configurable: true}), document.dispatchEvent(new Event("visibilitychange")))`)
+		streams(0)
+		get[bool](p, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
+		streams(1)
+		p.goTo("about:blank")
+		streams(0)
 	}
 }
 

@@ -263,6 +263,13 @@ func (s *Service) Calls(call string) []Call {
 	return some
 }
 
+// Streams is how many streams of events are open.
+func (s *Service) Streams() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
 // Sockets returns the query of each websocket so far.
 func (s *Service) Sockets() []url.Values {
 	s.mu.Lock()
