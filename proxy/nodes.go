@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/proxy/token"
 )
 
@@ -26,6 +27,17 @@ type nodeView struct {
 	Operator string `json:"operator"`
 	Width    int    `json:"width"`
 	Height   int    `json:"height"`
+	// Power is what is known of the machine's, Recording what is recorded.
+	Power     nodePower     `json:"power"`
+	Recording nodeRecording `json:"recording"`
+}
+
+type nodePower struct {
+	State string `json:"state"`
+}
+
+type nodeRecording struct {
+	Mode recording.Mode `json:"mode"`
 }
 
 func viewNode(c *Console) nodeView {
@@ -35,6 +47,7 @@ func viewNode(c *Console) nodeView {
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
 		Operator: c.operator(), RetryAt: orNull(st.RetryAt),
+		Power: nodePower{c.powerState().State}, Recording: nodeRecording{c.recordingState().Mode},
 	}
 }
 

@@ -139,3 +139,44 @@ func TestConsoleAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A new token takes the old one's place in the page's address, wherever that
+// has it, and what a token says is read.
+func TestConsoleTokens(t *testing.T) {
+	module, err := filepath.Abs("static/js/address.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := json.Marshal("file://" + filepath.ToSlash(module))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := node(t, `const { withToken, claims } = await import(`+string(name)+`);
+		const signed = (text) => "v4.public." + Buffer.concat([Buffer.from(text), Buffer.alloc(64, 0xfb)]).toString("base64url");
+		console.log(JSON.stringify([
+			withToken("https://h/vnc_auto.html?token=OLD&title=vm%20one", "NEW"),
+			withToken("https://h/below/vnc_lite.html?path=websockify%3Ftoken%3DOLD", "NEW"),
+			withToken("https://h/vnc.html#token=OLD", "NEW"),
+			withToken("https://h/vnc.html#?token=OLD&title=x", "NEW"),
+			withToken("https://h/vnc.html", "NEW"),
+			claims(signed('{"node":"räck","mode":"view"}'))?.node,
+			claims(signed("no JSON")), claims(signed('{"mode":"view"}')), claims("v4.public."), claims("9d4e5a3c-0d5f"), claims(""),
+		]));`)
+	var got []any
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	want := []any{
+		"https://h/vnc_auto.html?token=NEW&title=vm+one",
+		"https://h/below/vnc_lite.html?path=websockify%3Ftoken%3DNEW",
+		"https://h/vnc.html#token=NEW",
+		"https://h/vnc.html#?token=NEW&title=x",
+		"https://h/vnc.html",
+		"räck", nil, nil, nil, nil, nil,
+	}
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			t.Errorf("%d: %v, want %v", i, got[i], want[i])
+		}
+	}
+}

@@ -165,25 +165,21 @@ func TestNothingInline(t *testing.T) {
 // What the scripts look up by its id or class must be in their page.
 func TestElementsExist(t *testing.T) {
 	f := files(t)
-	for _, c := range []struct {
-		page    string
-		scripts []string
-	}{
-		{"index.html", []string{"js/fleet.js", "js/card.js"}},
-		{"console.html", []string{"js/console.js"}},
-		{"replay.html", []string{"js/player.js", "js/recordings.js"}},
-	} {
-		page := read(t, f, c.page)
-		for _, script := range c.scripts {
-			text := read(t, f, script)
-			for _, m := range regexp.MustCompile(`\$\("([^"]+)"\)|act\("([^"]+)"`).FindAllStringSubmatch(text, -1) {
-				if id := m[1] + m[2]; !strings.Contains(page, `id="`+id+`"`) {
-					t.Errorf("%s looks for #%s, which %s does not have", script, id, c.page)
+	for page, script := range map[string]string{"index.html": "js/fleet.js", "console.html": "js/console.js", "replay.html": "js/replay.js"} {
+		html := read(t, f, page)
+		for name := range modules(t, f, script) {
+			if !strings.HasPrefix(name, "js/") {
+				continue
+			}
+			text := read(t, f, name)
+			for _, m := range regexp.MustCompile(`(?:\$|document\.getElementById)\("([^"]+)"\)|act\("([^"]+)"|"(fact-[a-z]+)"`).FindAllStringSubmatch(text, -1) {
+				if id := m[1] + m[2] + m[3]; !strings.Contains(html, `id="`+id+`"`) {
+					t.Errorf("%s looks for #%s, which %s does not have", name, id, page)
 				}
 			}
-			for _, m := range regexp.MustCompile(`(?:part|text)\("\.([^"]+)"`).FindAllStringSubmatch(text, -1) {
-				if !regexp.MustCompile(`class="[^"]*\b` + m[1] + `\b`).MatchString(page) {
-					t.Errorf("%s looks for .%s, which %s does not have", script, m[1], c.page)
+			for _, m := range regexp.MustCompile(`(?:part|text|hide|label)\("\.([^"]+)"`).FindAllStringSubmatch(text, -1) {
+				if !regexp.MustCompile(`class="[^"]*\b` + m[1] + `\b`).MatchString(html) {
+					t.Errorf("%s looks for .%s, which %s does not have", name, m[1], page)
 				}
 			}
 		}
@@ -226,8 +222,16 @@ func TestNoVNCHasWhatWeWatch(t *testing.T) {
 			t.Errorf("noVNC has no method %s any more", m[1])
 		}
 	}
-	if !strings.Contains(read(t, f, "novnc/core/display.js"), "\n    flush() {") {
-		t.Error("noVNC's Display has no method flush any more")
+	for _, c := range []struct{ file, text, what string }{
+		{"novnc/core/display.js", "\n    flush() {", "Display has no method flush"},
+		{"novnc/core/websock.js", "\n    rQpeekBytes(len", "Websock has no method rQpeekBytes"},
+		{"novnc/core/rfb.js", "this._supportsFence = true;", "RFB does not note that there are fences"},
+		{"novnc/core/rfb.js", "\n    clientFence(sock, flags, payload) {", "RFB.messages has no clientFence"},
+		{"novnc/core/rfb.js", "if (!(flags & (1<<31))) {", "RFB takes answers to fences"},
+	} {
+		if !strings.Contains(read(t, f, c.file), c.text) {
+			t.Errorf("noVNC's %s any more", c.what)
+		}
 	}
 	for _, name := range []string{"novnc/LICENSE.txt", "novnc/AUTHORS", "novnc/docs/LICENSE.MPL-2.0", "novnc/vendor/pako/LICENSE"} {
 		if _, err := fs.Stat(f, name); err != nil {

@@ -13,6 +13,7 @@ export class Refused extends Error {
 		this.status = status;
 		this.title = problem.title || "";
 		this.code = problem.code || "";
+		this.problem = problem;
 	}
 }
 
@@ -49,9 +50,8 @@ export const credential = {
 };
 
 // request sends one request and returns its response, which is a success.
-export async function request(path, { method = "GET", body, signal } = {}) {
-	const headers = {};
-	const token = credential.get();
+// token is what opens the API, by default the credential of this tab.
+export async function request(path, { method = "GET", body, signal, headers = {}, token = credential.get() } = {}) {
 	if (token) {
 		headers.Authorization = `Bearer ${token}`;
 	}
@@ -89,6 +89,11 @@ export async function problemOf(response) {
 	}
 }
 
+// nodePath is the API's address of a node, with what lies below it.
+export function nodePath(node, below) {
+	return `v1/nodes/${encodeURIComponent(node)}/${below}`;
+}
+
 // nodes lists the nodes with the state of their consoles.
 export async function nodes(signal) {
 	const answer = await (await request("v1/nodes", { signal })).json();
@@ -96,10 +101,11 @@ export async function nodes(signal) {
 }
 
 // openConsole asks for a token for a node's console; mode is "operate" or
-// "view". It returns the address of the console page.
+// "view". Who has the API may decide about seats, and may so with the token
+// too. It returns the address of the console page.
 export async function openConsole(node, mode) {
-	const response = await request(`v1/nodes/${encodeURIComponent(node)}/console/tokens`, {
-		method: "POST", body: { mode, ttl: "10m" },
+	const response = await request(nodePath(node, "console/tokens"), {
+		method: "POST", body: { mode, ttl: "10m", admin: mode === "operate" },
 	});
 	const { url } = await response.json();
 	const page = new URL(url, base);
@@ -115,6 +121,15 @@ export async function openConsole(node, mode) {
 
 // screenshot is a live console's picture as a Blob. It starts nothing.
 export async function screenshot(node, width, signal) {
-	const path = `v1/nodes/${encodeURIComponent(node)}/console/screenshot?width=${width}&start=false`;
-	return (await request(path, { signal })).blob();
+	return (await request(nodePath(node, `console/screenshot?width=${width}&start=false`), { signal })).blob();
+}
+
+// events opens the stream of what happens to the nodes.
+export function events(signal) {
+	return request("v1/events", { signal, headers: { Accept: "text/event-stream" } });
+}
+
+// switchConsole switches a node's console on or off.
+export async function switchConsole(node, enabled) {
+	await request(nodePath(node, "states/console"), { method: "PUT", body: { enabled } });
 }

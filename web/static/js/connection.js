@@ -12,12 +12,20 @@ const patience = 20000; // ms for a connection to be made
 // console was stopped, which makes its tokens void, or may not be seen.
 const final = new Set([1008, 4001, 4401, 4403, 4404]);
 
+// Close codes after which a new try is this page's reader's to start, with
+// what the page is headed and what it offers.
+const ended = new Map([
+	[4002, ["This console's time is over", "Open it again", "It was closed after a time without keyboard or mouse."]],
+	[4003, ["This console is open in another window", "Use it here", "The other window has taken its place over."]],
+]);
+
 // Connection fires "state" whenever state, reason or retryAt changed, "name"
-// when the desktop's name is known, and "frame" when a first picture has been
-// drawn after connecting.
+// when the desktop's name is known, "rfb" with noVNC's object of each new try,
+// and "frame" when a first picture has been drawn after connecting.
 //
 // The states: connecting, connected, reconnecting (it broke; a new try comes
-// at retryAt), refused (the token is of no use any more).
+// at retryAt), ended (the service closed it and would open it again), refused
+// (the token is of no use any more).
 export class Connection extends EventTarget {
 	constructor(target, address) {
 		super();
@@ -25,7 +33,9 @@ export class Connection extends EventTarget {
 		this.address = address;
 		this.state = "connecting";
 		this.reason = "";
-		this.title = "";
+		this.title = ""; // what the page is headed where it is ended or refused
+		this.offer = ""; // what the button says that connects again
+		this.parameters = {}; // further ones of the websocket's address
 		this.retryAt = 0; // ms since 1970, 0 while no try is planned
 		this.rfb = null; // noVNC's object of the present try
 		this.options = {}; // properties of rfb that outlive a try
@@ -52,7 +62,13 @@ export class Connection extends EventTarget {
 		this.retryAt = 0;
 		this.change(this.last ? "reconnecting" : "connecting", "");
 
-		const socket = new WebSocket(this.address.socket);
+		const url = new URL(this.address.socket);
+		for (const [name, value] of Object.entries(this.parameters)) {
+			if (value) {
+				url.searchParams.set(name, value);
+			}
+		}
+		const socket = new WebSocket(url);
 		const broken = { code: 0, reason: "", security: "" };
 		// noVNC puts its own handlers in the on... properties.
 		socket.addEventListener("open", () => performance.mark("ironglass:ws-open"), { once: true });
@@ -61,6 +77,7 @@ export class Connection extends EventTarget {
 		const rfb = new Screen(this.target, socket, { shared: true });
 		this.rfb = rfb;
 		Object.assign(rfb, { scaleViewport: true, background: "transparent" }, this.options);
+		this.dispatchEvent(new CustomEvent("rfb", { detail: rfb }));
 		const element = this.target.lastElementChild; // what noVNC just put there
 		element.classList.toggle("unseen", Boolean(this.last));
 		const timeout = setTimeout(() => socket.close(), patience);
@@ -130,8 +147,14 @@ export class Connection extends EventTarget {
 			this.later(security);
 			return;
 		}
+		if (ended.has(code)) {
+			let text;
+			[this.title, this.offer, text] = ended.get(code);
+			this.change("ended", reason || text);
+			return;
+		}
 		if (final.has(code)) {
-			this.refuse("The console was closed", reason || "The service closed it.");
+			this.refuse(code === 4001 ? "The console was stopped" : "The console was closed", reason || "The service closed it.");
 			return;
 		}
 		this.change("reconnecting", "Asking the service…");

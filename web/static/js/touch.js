@@ -12,8 +12,6 @@ const padding = "_".repeat(64);
 const buttons = {
 	Esc: [KeyTable.XK_Escape, "Escape"],
 	Tab: [KeyTable.XK_Tab, "Tab"],
-	Ctrl: [KeyTable.XK_Control_L, "ControlLeft"],
-	Alt: [KeyTable.XK_Alt_L, "AltLeft"],
 	Del: [KeyTable.XK_Delete, "Delete"],
 	Left: [KeyTable.XK_Left, "ArrowLeft"],
 	Up: [KeyTable.XK_Up, "ArrowUp"],
@@ -21,17 +19,13 @@ const buttons = {
 	Right: [KeyTable.XK_Right, "ArrowRight"],
 };
 
-const held = new Set(["Ctrl", "Alt"]); // these stay down until the next key
-
 export class TouchKeyboard {
-	// field is the text field, row the element with the buttons, and send a
-	// function like RFB.sendKey.
-	constructor(field, row, send) {
+	// field is the text field, row the element with the buttons, send a
+	// function like RFB.sendKey, and held the modifiers that the page holds.
+	constructor(field, row, send, held) {
 		this.field = field;
 		this.row = row;
 		this.send = send;
-		this.down = new Set(); // which of held are down
-
 		// Real keys, and some on-screen ones, come as key events.
 		const keyboard = new Keyboard(field);
 		const pressed = new Set();
@@ -41,7 +35,6 @@ export class TouchKeyboard {
 				pressed.add(code);
 			} else {
 				pressed.delete(code);
-				this.release();
 			}
 		};
 		keyboard.grab();
@@ -52,12 +45,13 @@ export class TouchKeyboard {
 			}
 		});
 		field.addEventListener("input", (event) => this.typed(event));
-		field.addEventListener("blur", () => this.release());
+		field.addEventListener("blur", () => held.release("once"));
+		// The field keeps the focus, or the keyboard would go away.
+		row.addEventListener("pointerdown", (event) => event.preventDefault());
 		for (const button of row.querySelectorAll("button[data-key]")) {
-			// The field keeps the focus, or the keyboard would go away.
-			button.addEventListener("pointerdown", (event) => event.preventDefault());
-			button.addEventListener("click", () => this.press(button));
+			button.addEventListener("click", () => this.send(...buttons[button.dataset.key]));
 		}
+		held.follow(row);
 		this.reset();
 	}
 
@@ -94,32 +88,8 @@ export class TouchKeyboard {
 			}
 		}
 		this.before = now;
-		this.release();
 		if (!event.isComposing && (now.length < 8 || now.length > 200)) {
 			this.reset();
 		}
-	}
-
-	press(button) {
-		const name = button.dataset.key;
-		const [keysym, code] = buttons[name];
-		if (!held.has(name)) {
-			this.send(keysym, code);
-			this.release();
-			return;
-		}
-		const down = !this.down.has(name);
-		this.send(keysym, code, down);
-		this.down[down ? "add" : "delete"](name);
-		button.setAttribute("aria-pressed", String(down));
-	}
-
-	// release lets go of the keys that were held for one other key.
-	release() {
-		for (const name of this.down) {
-			this.send(...buttons[name], false);
-			this.row.querySelector(`[data-key="${name}"]`).setAttribute("aria-pressed", "false");
-		}
-		this.down.clear();
 	}
 }
