@@ -6,6 +6,7 @@ import (
 	"image"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -327,6 +328,9 @@ func (e *engine) welcome(now time.Time) (again time.Time) {
 		v.dirty.Add(v.area)
 		v.init <- wire.ServerInit{Width: e.size.X, Height: e.size.Y, Format: pixel.RGB888, Name: e.name}
 		v.init = nil
+		// It goes on its way before the picture is looked at, which takes
+		// longer, where there is one processor.
+		runtime.Gosched()
 	}
 	return again
 }
