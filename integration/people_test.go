@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -31,6 +32,13 @@ func TestSeats(t *testing.T) {
 
 	ann.goTo(t, "about:blank")
 	s.awaitOperator(t, n, "Bob", 1)
+	eventually(t, "Bob's page to know that", func() error {
+		looking, err := evaluate[bool](bob, `document.documentElement.classList.contains("view")`)
+		if err == nil && looking {
+			err = errors.New("it still only looks on")
+		}
+		return err
+	})
 	bob.arrive(t, n, typed("bob"))
 	all, err := n.keyPresses()
 	if err != nil {

@@ -27,12 +27,13 @@ var errKeyFrame = errors.New("a key frame is due")
 // RecorderConfig is how Record records. The zero value is the default.
 type RecorderConfig struct {
 	// Encodings are asked of the server, the best first, and decide who can
-	// play the recording; nil is Tight, lossless, with CopyRect, Cursor,
-	// DesktopSize and LastRect, which all players know. The pointer's shape is
-	// recorded with Cursor, its place never; without Cursor it is painted into
-	// the picture wherever another than the viewer moves it. What would bring
+	// play the recording; nil is Tight, lossless, with CopyRect, Cursor and
+	// DesktopSize, which all players know. The pointer's shape is recorded
+	// with Cursor, its place never; without Cursor it is painted into the
+	// picture wherever another than the viewer moves it. What would bring
 	// other messages into the recording than FramebufferUpdate,
-	// SetColourMapEntries and Bell is not asked for.
+	// SetColourMapEntries and Bell is not asked for, nor LastRect, by which an
+	// update may come in several writes: a block holds whole messages.
 	Encodings []wire.Encoding
 	// KeyFrames is how old a key frame becomes before the next change makes
 	// another; 0 is 60 s, negative is never. There are none with encodings
@@ -63,7 +64,7 @@ func (c RecorderConfig) withDefaults() RecorderConfig {
 	if c.Encodings == nil {
 		c.Encodings = []wire.Encoding{
 			wire.EncodingTight, wire.EncodingCopyRect,
-			wire.PseudoCursor, wire.PseudoDesktopSize, wire.PseudoLastRect,
+			wire.PseudoCursor, wire.PseudoDesktopSize,
 		}
 	}
 	c.Encodings = slices.DeleteFunc(slices.Clone(c.Encodings), talkative)
@@ -80,10 +81,11 @@ func (c RecorderConfig) withDefaults() RecorderConfig {
 }
 
 // talkative tells the pseudo-encodings that make a server send messages that
-// players do not know.
+// players do not know, or parts of messages.
 func talkative(e wire.Encoding) bool {
 	switch e {
-	case wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoXVP, wire.PseudoExtendedClipboard:
+	case wire.PseudoFence, wire.PseudoContinuousUpdates, wire.PseudoXVP, wire.PseudoExtendedClipboard,
+		wire.PseudoLastRect:
 		return true
 	default:
 		return false
