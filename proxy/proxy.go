@@ -55,6 +55,9 @@ type Endpoint struct {
 	Dial func(context.Context) (net.Conn, error)
 	// Epoch names what runs; it differs between two starts of it.
 	Epoch string
+	// Exact says that the server sends nothing that has not changed, so that
+	// its picture need not be compared with the one before.
+	Exact bool
 	// Security lists the security types that may be used, the best first; nil
 	// is None alone, for a connection that is secured by other means.
 	Security []security.Type

@@ -26,7 +26,7 @@ const flushTime = 200 * time.Millisecond
 
 func newUpstream(h *hub, e Endpoint) *upstream {
 	u := &upstream{h: h, explain: e.Explain}
-	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: e.Dial, Security: e.Security, Log: h.c.log, Live: u.live})
+	u.Client = rfb.NewClient(rfb.ClientConfig{Dial: e.Dial, Security: e.Security, Exact: e.Exact, Log: h.c.log, Live: u.live})
 	return u
 }
 
@@ -75,12 +75,26 @@ func (u *upstream) live() {
 // Grab is the client's, and keeps an eye on the picture's size.
 func (u *upstream) Grab(r *pixel.Region, use func(view *pixel.Frame)) error {
 	return u.Client.Grab(r, func(view *pixel.Frame) {
-		if w, h := u.h.size(); w != view.Width || h != view.Height {
-			u.h.pixels.Store(&image.Point{X: view.Width, Y: view.Height})
-			u.h.c.notify()
-		}
+		u.sized(view)
 		use(view)
 	})
+}
+
+// Lend is likewise.
+func (u *upstream) Lend(torn bool) (*pixel.Frame, error) {
+	f, err := u.Client.Lend(torn)
+	if err == nil {
+		u.sized(f)
+	}
+	return f, err
+}
+
+// sized takes note of the picture's size.
+func (u *upstream) sized(f *pixel.Frame) {
+	if w, h := u.h.size(); w != f.Width || h != f.Height {
+		u.h.pixels.Store(&image.Point{X: f.Width, Y: f.Height})
+		u.h.c.notify()
+	}
 }
 
 // overheard passes on what the node says and takes note of some of it.

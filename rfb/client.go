@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ironglass/ironglass/rfb/direct"
 	"github.com/ironglass/ironglass/rfb/encoding"
 	"github.com/ironglass/ironglass/rfb/pixel"
 	"github.com/ironglass/ironglass/rfb/security"
@@ -39,13 +40,17 @@ type ClientConfig struct {
 	// handshake, each update is shown as it comes, and the last picture, with
 	// what came of an update that was cut off, stays until ctx ends.
 	Recorded bool
+	// Exact says that the server sends nothing that has not changed, as a
+	// Server does, so that the picture can be lent (Lender) instead of being
+	// compared with what was shown before.
+	Exact bool
 	// HandshakeTimeout gives up a server that does not finish the handshake
 	// in time; 0 is 10 s, negative is never.
 	HandshakeTimeout time.Duration
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 	// Live, where not nil, is called once in each Run on the client's
-	// goroutine, when the whole picture has been received.
+	// goroutine, when the whole picture has been received and announced.
 	Live func()
 }
 
@@ -58,9 +63,10 @@ type Client struct {
 	cfg ClientConfig
 
 	// mu guards the picture. Run holds it from the head of an update to its
-	// end, during which Grab does not wait but fails.
-	mu    sync.Mutex
-	frame *pixel.Frame // nil while there is nothing to show
+	// end, but for when it waits for the connection.
+	mu       sync.Mutex
+	frame    *pixel.Frame // nil while there is nothing to show
+	updating bool         // an update has begun and not ended
 
 	sessionMu sync.Mutex
 	session   *session // nil while Run does not run
@@ -80,8 +86,8 @@ func NewClient(cfg ClientConfig) *Client {
 	return &Client{cfg: cfg}
 }
 
-// encodings is what to ask for on conn.
-func (c *Client) encodings(conn net.Conn) []wire.Encoding {
+// encodings is what to ask for; local is of a unix socket.
+func (c *Client) encodings(local bool) []wire.Encoding {
 	if c.cfg.Encodings != nil {
 		return c.cfg.Encodings
 	}
@@ -91,7 +97,7 @@ func (c *Client) encodings(conn net.Conn) []wire.Encoding {
 			list = append(list, row.Number)
 		}
 	}
-	if _, local := conn.(*net.UnixConn); local {
+	if local {
 		list = append([]wire.Encoding{wire.EncodingCopyRect, wire.EncodingRaw}, list...)
 	}
 	return list
@@ -112,6 +118,8 @@ func (c *Client) run(ctx context.Context, d *Desktop) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
+	_, local := conn.(*net.UnixConn)
+	conn = direct.Wrap(conn)
 	defer conn.Close()                                      // done with
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // unblocks what reads
 	defer stop()
@@ -123,7 +131,8 @@ func (c *Client) run(ctx context.Context, d *Desktop) error {
 	if err != nil {
 		return err
 	}
-	rd := wire.NewReader(secured, 32<<10)
+	from := &incoming{Conn: secured}
+	rd := wire.NewReader(from, 32<<10)
 	init := wire.ReadServerInit(rd)
 	if tight {
 		wire.ReadInteractionCapabilities(rd) // what it says is learnt otherwise
@@ -137,6 +146,7 @@ func (c *Client) run(ctx context.Context, d *Desktop) error {
 	}
 
 	s := newSession(c, d, secured, rd, init)
+	from.s = s
 	c.attach(s)
 	var writer sync.WaitGroup
 	writer.Go(s.write)
@@ -146,11 +156,11 @@ func (c *Client) run(ctx context.Context, d *Desktop) error {
 		conn.Close() // ends the writer
 		writer.Wait()
 		c.mu.Lock()
-		c.frame = nil
+		c.frame, c.updating = nil, false
 		c.mu.Unlock()
 	}()
 	d.SetName(validName(init.Name))
-	s.start(c.encodings(secured))
+	s.start(c.encodings(local && secured == conn))
 	err = s.read()
 	if c.cfg.Recorded && errors.Is(err, errServerClosed) {
 		s.stay(ctx)
@@ -161,24 +171,49 @@ func (c *Client) run(ctx context.Context, d *Desktop) error {
 // Grab shows use the picture as of the last whole update; ErrBusy while the
 // next one is being received.
 func (c *Client) Grab(_ *pixel.Region, use func(view *pixel.Frame)) error {
-	s := c.current()
-	if s == nil {
-		return ErrNotRunning
+	f, err := c.Lend(false)
+	if err != nil {
+		return err
 	}
-	if !c.mu.TryLock() {
-		s.missed.Store(true)
-		if !c.mu.TryLock() { // it may have ended between the two
-			return ErrBusy
-		}
-	}
-	defer c.mu.Unlock()
-	if c.frame == nil || !s.shown {
-		return ErrBusy
-	}
-	s.caughtUp()
-	use(c.frame)
+	defer c.TakeBack()
+	use(f)
 	return nil
 }
+
+// Lends is Lender's.
+func (c *Client) Lends() bool { return c.cfg.Exact }
+
+// Lend is Lender's: the picture as of the last whole update, where torn is set
+// as far as it has come. Then it may wait while pixels are decoded, but not
+// for the connection.
+func (c *Client) Lend(torn bool) (*pixel.Frame, error) {
+	s := c.current()
+	switch {
+	case s == nil:
+		return nil, ErrNotRunning
+	case torn:
+		c.mu.Lock()
+	case !c.mu.TryLock():
+		s.missed.Store(true)
+		if !c.mu.TryLock() { // it may have ended between the two
+			return nil, ErrBusy
+		}
+	}
+	if c.updating && !torn {
+		s.missed.Store(true)
+		c.mu.Unlock()
+		return nil, ErrBusy
+	}
+	if c.frame == nil || !s.shown {
+		c.mu.Unlock()
+		return nil, ErrBusy
+	}
+	s.caughtUp()
+	return c.frame, nil
+}
+
+// TakeBack is Lender's.
+func (c *Client) TakeBack() { c.mu.Unlock() }
 
 func (c *Client) attach(s *session) {
 	c.sessionMu.Lock()

@@ -32,7 +32,7 @@ type session struct {
 	decoders map[wire.Encoding]encoding.Decoder
 	lacking  pixel.Region // of the first picture, what has not come yet
 	live     bool
-	shown    bool // the size was announced; guarded by Client.mu
+	shown    bool // the size was announced; written with Client.mu held
 
 	canContinuous bool
 	missed        atomic.Bool   // Grab failed and waits for the end of the update
@@ -208,6 +208,7 @@ func (s *session) continuous() {
 func (s *session) update() {
 	n := wire.ReadFramebufferUpdate(s.rd).Rects
 	s.c.mu.Lock()
+	s.c.updating = true
 	var damage pixel.Region
 	resized := false
 	for i := 0; (n == wire.MaxRects || i < n) && s.rd.Err() == nil; i++ {
@@ -226,7 +227,9 @@ func (s *session) update() {
 		s.lacking.Clear() // no more will come
 		s.announce(&damage)
 	}
+	s.c.updating = false
 	s.c.mu.Unlock()
+	s.tellLive()
 	if s.rd.Err() != nil {
 		return
 	}
@@ -261,11 +264,17 @@ func (s *session) announce(damage *pixel.Region) {
 	default:
 		s.d.Damage(damage)
 	}
-	if !s.live {
-		s.live = true
-		if s.c.cfg.Live != nil {
-			s.c.cfg.Live()
-		}
+}
+
+// tellLive tells, once, that the whole picture has been announced. Whoever is
+// told may look at it, so nobody holds it now.
+func (s *session) tellLive() {
+	if s.live || !s.shown {
+		return
+	}
+	s.live = true
+	if s.c.cfg.Live != nil {
+		s.c.cfg.Live()
 	}
 }
 
@@ -275,6 +284,7 @@ func (s *session) stay(ctx context.Context) {
 	s.lacking.Clear()
 	s.announce(new(pixel.Region))
 	s.c.mu.Unlock()
+	s.tellLive()
 	s.d.Damage(new(pixel.Region)) // for who looked while the lock was held
 	<-ctx.Done()
 }

@@ -95,7 +95,7 @@ func TestClientConforms(t *testing.T) {
 				halt := make(chan struct{})
 				dial := upstream.dialer()
 				s := scripted(src)
-				s.Source = rfb.NewClient(rfb.ClientConfig{Encodings: list, Dial: func(ctx context.Context) (net.Conn, error) {
+				s.Source = rfb.NewClient(rfb.ClientConfig{Encodings: list, Exact: true, Dial: func(ctx context.Context) (net.Conn, error) {
 					conn, err := dial(ctx)
 					return &halting{Conn: conn, halt: halt, closed: make(chan struct{})}, err
 				}})

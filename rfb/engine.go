@@ -29,10 +29,11 @@ type engine struct {
 
 	frame   *pixel.Frame // nil while nothing was ever announced, or cold
 	shown   bool         // frame has something of a source's picture in it
-	size    image.Point  // of frame, or of the last one
+	lent    lent         // says whose frame is
+	size    image.Point  // of frame once it was looked at, or of the last one
 	known   bool         // the present source run has announced its size
 	looked  bool         // and its picture was looked at
-	blocked bool         // Grab failed and nothing was announced since
+	blocked bool         // Grab or Lend failed and nothing was announced since
 	pending changes      // announced and not looked at yet
 	seen    pixel.Region // looked at since the mail was last read
 	grid    grid
@@ -159,6 +160,7 @@ func (e *engine) shutdown() {
 func (e *engine) step(now time.Time) time.Time {
 	e.readMail()
 	again := e.tendSource(now)
+	e.insist(now)
 	for _, at := range [...]time.Time{e.welcome(now), e.dispel(now)} {
 		if !at.IsZero() {
 			again = earlier(again, at)
@@ -170,11 +172,16 @@ func (e *engine) step(now time.Time) time.Time {
 		e.urgent = false
 		// A frame that is late does not make the next one late.
 		e.lastFrame = later(due, now.Add(-e.cfg.FrameInterval))
+		e.borrow(now)
 		e.look(now)
 		e.send(now)
+		e.giveBack()
 		// Where there was nothing new to send, no writer will say when to go on.
 		wanted, at = e.wanted(now)
 		due = e.lastFrame.Add(e.cfg.FrameInterval)
+	}
+	if !e.lent.again.IsZero() {
+		again = earlier(again, e.lent.again)
 	}
 	switch {
 	case wanted:
@@ -201,8 +208,8 @@ func (e *engine) canLook() bool {
 // one would; zero is when something happens.
 func (e *engine) wanted(now time.Time) (yes bool, at time.Time) {
 	fresh := e.canLook() && !e.pending.empty()
-	if e.looked && e.pending.empty() {
-		e.satisfyWatchers()
+	if e.looked && e.pending.empty() && e.satisfyWatchers() && e.canLook() {
+		return true, time.Time{}
 	}
 	for w := range e.watchers {
 		if fresh && w.wants() {
@@ -268,6 +275,7 @@ func (e *engine) startSource() {
 	e.pending.clear()
 	ctx, cancel := context.WithCancel(context.Background())
 	e.active = sourceRun{src: e.next, gen: e.s.mail.next(), cancel: cancel}
+	e.lent.begin(e.active.src)
 	e.s.input.aim(e.active.src, e.active.gen, &e.s.mail)
 	e.setRelative(false)
 	e.power = false
@@ -287,6 +295,7 @@ func (e *engine) stopSource() {
 // runSource runs a source until its Run returns, and tells the loop.
 func (s *Server) runSource(ctx context.Context, src Source, gen uint64) {
 	err := src.Run(ctx, NewDesktop(run{s, gen}))
+	s.post(sourceReturned{gen})
 	ended := sourceEnded{gen: gen, err: err}
 	if ctx.Err() == nil && s.cfg.SourceEnded != nil {
 		ended.next = s.cfg.SourceEnded(src, err)
@@ -314,7 +323,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.clip = clipboard{}
 	if !e.watched() {
 		// Nobody looks: the memory is given back, the size remembered.
-		e.frame, e.shown = nil, false
+		e.frame, e.shown, e.lent.unsure = nil, false, false
 		e.s.stats.frameBytes.Store(0)
 		e.grid = grid{}
 	}
@@ -365,20 +374,24 @@ func (ev lastFrame) do(e *engine) {
 		ev.reply <- nil
 		return
 	}
-	ev.reply <- e.frame.Clone()
+	ev.reply <- e.copyFrame()
 }
 
-// satisfyWatchers gives the picture to those who wait for one.
-func (e *engine) satisfyWatchers() {
+// satisfyWatchers gives the picture to those who wait for one, and reports
+// whether some have to wait until it is borrowed.
+func (e *engine) satisfyWatchers() (more bool) {
 	for w := range e.watchers {
 		switch {
 		case w.given:
 		case w.changed != nil:
 			w.give(nil, nil) // it wants to know, not to see
+		case e.lent.now && !e.lent.held:
+			more = true
 		default:
 			w.give(e.frame.Clone(), nil)
 		}
 	}
+	return more
 }
 
 // readMail takes what the source announced. Pixels are not looked at yet.
@@ -386,6 +399,7 @@ func (e *engine) readMail() {
 	n, look := e.s.mail.take(&e.pending, &e.seen)
 	if look {
 		e.blocked = false
+		e.lent.insist, e.lent.again = false, time.Time{}
 	}
 	if n.size != nil {
 		e.known = true
@@ -435,22 +449,26 @@ func (e *engine) readMail() {
 }
 
 // resize makes room for a picture of the new size. What was shown stays where
-// it fits until the new picture is looked at.
+// it fits until the new picture is looked at. A frame that will be lent comes
+// with the look.
 func (e *engine) resize(size image.Point) {
-	if e.frame != nil && size == e.size {
+	lends := e.lent.by != nil
+	if e.frame != nil && size == e.size && (lends || e.fits()) {
 		return
 	}
 	old := e.frame
 	e.size = size
-	e.frame = pixel.NewFrame(size.X, size.Y)
-	e.s.stats.frameBytes.Store(int64(4 * size.X * size.Y))
-	if old != nil {
-		pixel.Copy(e.frame, old, old.Rect())
+	if !lends {
+		e.frame = pixel.NewFrame(size.X, size.Y)
+		e.s.stats.frameBytes.Store(int64(4 * size.X * size.Y))
+		if old != nil {
+			pixel.Copy(e.frame, old, old.Rect())
+		}
 	}
 	e.grid = newGrid(size)
 	e.finder.Distrust()
 	e.doubt.region.Clear() // all is looked at anew
-	e.s.input.resize(e.frame.Rect())
+	e.s.input.resize(e.bounds())
 	for v := range e.viewers {
 		v.resized(size)
 	}
@@ -459,12 +477,22 @@ func (e *engine) resize(size image.Point) {
 // look brings the frame up to date with the source and tells every viewer's
 // state what changed.
 func (e *engine) look(now time.Time) {
-	if !e.canLook() || e.pending.empty() {
+	if !e.canLook() {
 		return
 	}
-	e.pending.clip(e.frame.Rect())
+	if e.pending.empty() {
+		if e.looked {
+			e.satisfyWatchers()
+		}
+		return
+	}
+	e.pending.clip(e.bounds())
+	if e.lent.by != nil {
+		e.lookedAt(e.pending.damage.Clone(), now)
+		return
+	}
 	damage := &e.pending.damage
-	search := e.worthSearching(now)
+	search := !e.lent.unsure && e.worthSearching(now)
 	if search {
 		damage = damage.Clone()
 		e.finder.Widen(damage)
@@ -483,7 +511,7 @@ func (e *engine) look(now time.Time) {
 				e.pending.damage, rest = *damage, left
 			}
 		}
-		if e.shown {
+		if e.shown && !e.lent.unsure {
 			changed = pixel.Update(e.frame, view, rest)
 		} else {
 			changed = e.first(view)
@@ -498,11 +526,19 @@ func (e *engine) look(now time.Time) {
 		}
 		return
 	}
-	e.looked, e.shown = true, true
+	e.lent.unsure = false
 	for r := range changed.Rects() {
 		e.finder.Changed(r)
 	}
 	e.pending.moves = append(e.pending.moves, found...)
+	e.seen.Union(&e.pending.damage)
+	e.lookedAt(changed, now)
+}
+
+// lookedAt tells everybody's state what a look at the picture found: the moves
+// that are pending, then what changed besides.
+func (e *engine) lookedAt(changed *pixel.Region, now time.Time) {
+	e.looked, e.shown = true, true
 	e.grid.changed(changed, e.pending.moves, now)
 	if !changed.Empty() || len(e.pending.moves) > 0 {
 		e.tellFollowers()
@@ -510,7 +546,6 @@ func (e *engine) look(now time.Time) {
 	for v := range e.viewers {
 		v.changed(e, e.pending.moves, changed, now)
 	}
-	e.seen.Union(&e.pending.damage)
 	e.pending.clear()
 	e.s.stats.frames.Add(1)
 	e.satisfyWatchers()

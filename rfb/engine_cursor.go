@@ -68,7 +68,7 @@ func (e *engine) setCursor(shape *pixel.Cursor, at image.Point) {
 	if e.frame == nil || touched.Empty() {
 		return
 	}
-	touched.IntersectRect(e.frame.Rect())
+	touched.IntersectRect(e.bounds())
 	painted := false
 	for v := range e.viewers {
 		if v.overlaid {
@@ -91,7 +91,7 @@ func (e *engine) overlay(v *viewer, on bool) {
 	v.overlaid = on
 	v.cursorStale = !on
 	if r := e.cursor.rect(); e.frame != nil {
-		v.dirty.Add(r.Intersect(e.frame.Rect()).Intersect(image.Rectangle{Max: v.size}))
+		v.dirty.Add(r.Intersect(e.bounds()).Intersect(image.Rectangle{Max: v.size}))
 	}
 	e.viewersChanged()
 }

@@ -30,13 +30,13 @@ const cellArea = cellWidth * cellHeight
 // more of it will; zero is never.
 func (v *viewer) mendable(e *engine, now time.Time) (g *pixel.Region, at time.Time) {
 	g = new(pixel.Region)
-	if v.lossy.Empty() || !e.shown {
+	if v.lossy.Empty() || !e.hasPixels() {
 		return g, at
 	}
 	open := v.lossy.Clone()
 	open.Subtract(&v.dirty)
 	open.Intersect(v.wants())
-	open.IntersectRect(e.frame.Rect())
+	open.IntersectRect(e.bounds())
 	for r := range open.Rects() {
 		for c, inside := range e.grid.within(r) {
 			if rested := c.changedAt.Add(mendAfter); rested.After(now) {

@@ -11,7 +11,7 @@ import (
 // Source is a picture that changes: an X display, another RFB server, a
 // painted notice. A Server shows one Source to any number of viewers.
 //
-// A Source may also implement Input, Resizer, Clipboard and Power.
+// A Source may also implement Lender, Input, Resizer, Clipboard and Power.
 type Source interface {
 	// Run follows the display and announces to d what happens to it, until
 	// ctx ends (it then returns nil or the context's error) or the display is
@@ -32,6 +32,28 @@ type Source interface {
 	// Run runs. An error means that the pixels could not be had; the region
 	// stays damaged and Run is expected to end with the reason.
 	Grab(r *pixel.Region, use func(view *pixel.Frame)) error
+}
+
+// Lender is a Source that has its picture in a frame of its own, keeps it up to
+// date by itself, and announces nothing that has not changed. The server then
+// shows that frame instead of a copy, and does not call Grab.
+//
+// Lend and TakeBack are called by the server's loop alone, in turn, and may be
+// called after Run has returned.
+type Lender interface {
+	// Lends reports whether Lend may be called. It is asked before each Run.
+	Lends() bool
+	// Lend returns the frame, which must neither change until TakeBack nor be
+	// written by the server. Whatever has been announced before is in it. It
+	// does not wait: while a change is being carried out it is ErrBusy, whose
+	// end is announced, if only by an empty Damage. Where torn is set it lends
+	// the frame in the middle of a change as well; what of it was not announced
+	// yet is announced afterwards, but moves of Copy are announced as they are
+	// carried out. If that fails too, what was lent before is not written any
+	// more. Run leaves it alone once it has returned.
+	Lend(torn bool) (*pixel.Frame, error)
+	// TakeBack ends what Lend began.
+	TakeBack()
 }
 
 // Input is a Source that takes keys and the pointer. A Source without it is

@@ -36,13 +36,13 @@ func (e *engine) send(now time.Time) {
 	var jobs []job
 	var parts []*part
 	for v := range e.viewers {
-		if !v.sendable(now) || e.frame == nil {
+		if !v.sendable(now) || e.frame == nil && e.lent.by == nil {
 			continue
 		}
 		p := &part{v: v, u: update{streams: &v.streams}}
 		// Before there is a picture, black would only take the place of what
 		// the viewer shows meanwhile.
-		if e.shown && (v.size == e.size || !v.followsSize()) {
+		if e.hasPixels() && (v.size == e.size || !v.followsSize()) {
 			p.entries, jobs = e.plan(v, jobs)
 			p.entries, jobs = e.mend(v, p.entries, jobs, now)
 		}
@@ -72,8 +72,8 @@ func (e *engine) plan(v *viewer, jobs []job) ([]*entry, []job) {
 	if v.size != e.size {
 		// What the viewer believes to be there and is not is black.
 		outside := region.Clone()
-		outside.Subtract(pixel.RegionOf(e.frame.Rect()))
-		region.IntersectRect(e.frame.Rect())
+		outside.Subtract(pixel.RegionOf(e.bounds()))
+		region.IntersectRect(e.bounds())
 		for _, r := range cut(outside) {
 			en := &entry{rect: r, params: v.params}
 			black := &pixel.Frame{Pix: make([]uint32, r.Dx()), Width: r.Dx(), Height: r.Dy()}

@@ -537,7 +537,7 @@ func (v *viewer) hasNews(e *engine) bool {
 		v.keysStale || v.can.buttons && !v.buttonsTold || v.motionStale || v.warp != nil || v.wantsCursor(e) {
 		return true
 	}
-	return e.shown && !v.due().Empty()
+	return e.hasPixels() && !v.due().Empty()
 }
 
 // due is what the viewer may be sent now and has not got.

@@ -26,7 +26,7 @@ func (b *launched) Start(ctx context.Context, phase func(string)) (proxy.Endpoin
 		return proxy.Endpoint{}, err
 	}
 	b.saw(i.ID)
-	return proxy.Endpoint{Dial: i.Dial, Epoch: i.Epoch}, nil
+	return proxy.Endpoint{Dial: i.Dial, Epoch: i.Epoch, Exact: true}, nil
 }
 
 func (b *launched) saw(id string) {
