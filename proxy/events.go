@@ -23,11 +23,13 @@ const (
 
 // changes wakes those who watch all consoles.
 type changes struct {
+	also func() // Config.Changed
+
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when a console changes
 }
 
-func (n *changes) init() { n.changed = make(chan struct{}) }
+func (n *changes) init(also func()) { n.also, n.changed = also, make(chan struct{}) }
 
 // tell is told that one of the consoles has changed.
 func (n *changes) tell() {
@@ -35,6 +37,9 @@ func (n *changes) tell() {
 	defer n.mu.Unlock()
 	close(n.changed)
 	n.changed = make(chan struct{})
+	if n.also != nil {
+		n.also()
+	}
 }
 
 // watch returns a channel that is closed with the next change.

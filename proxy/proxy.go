@@ -168,6 +168,9 @@ type Config struct {
 	// Recordings is where recordings are kept; nil where no node has any. The
 	// caller closes it after the service.
 	Recordings *recording.Store
+	// Changed, if not nil, is called when a console's state or viewers change.
+	// It must return at once.
+	Changed func()
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -229,7 +232,7 @@ func New(cfg Config) (*Service, error) {
 	add(err)
 	s.sessions.init("viewers", cfg.Limits)
 	s.streams.init("subscribers", cfg.Limits)
-	s.changes.init()
+	s.changes.init(cfg.Changed)
 	s.replays.init(cfg.Limits)
 	s.metrics = newMetrics(s)
 	s.recorded = newRecordingMetrics(s)

@@ -238,6 +238,10 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	boundQueue(p.conn)
 	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly
 	v := newViewer(s, p.conn, cfg)
+	if local := unixConn(p.conn); local != nil {
+		v.pace.local = true
+		local.SetWriteBuffer(localBytes) //nolint:errcheck // costs fluency and nothing else
+	}
 	v.tight = p.tight
 	cfg.Permission.attach(v)
 	defer cfg.Permission.attach(nil)

@@ -40,15 +40,26 @@ func appendRect(b []byte, src *pixel.Frame, r image.Rectangle, conv *pixel.Conve
 
 type rawDecoder struct {
 	convs converters
-	row   []byte
+	rows  []byte
 }
 
+// rawBytes is about how much is read at a time: more than a Reader buffers,
+// which then passes it on without a copy, and with few system calls.
+const rawBytes = 128 << 10
+
 func (d *rawDecoder) Decode(rd *wire.Reader, dst *pixel.Frame, r image.Rectangle, f pixel.PixelFormat) error {
+	if r.Empty() {
+		return rd.Err()
+	}
 	conv := d.convs.get(f, pixel.NewConverter)
-	d.row = sized(d.row, r.Dx()*conv.Size())
-	for y := r.Min.Y; y < r.Max.Y && rd.Err() == nil; y++ {
-		rd.Bytes("Raw pixels", d.row)
-		conv.ReadRow(dst.Row(y, r.Min.X, r.Max.X), d.row)
+	n := r.Dx() * conv.Size()
+	most := max(1, rawBytes/n) // rows at a time
+	for y := r.Min.Y; y < r.Max.Y && rd.Err() == nil; {
+		d.rows = sized(d.rows, n*min(most, r.Max.Y-y))
+		rd.Bytes("Raw pixels", d.rows)
+		for at := 0; at < len(d.rows) && rd.Err() == nil; at, y = at+n, y+1 {
+			conv.ReadRow(dst.Row(y, r.Min.X, r.Max.X), d.rows[at:])
+		}
 	}
 	return rd.Err()
 }

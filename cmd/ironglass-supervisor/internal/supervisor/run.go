@@ -11,12 +11,12 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/ironglass/ironglass/cmd/internal/memory"
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/security"
 	"github.com/ironglass/ironglass/x11/session"
@@ -117,9 +117,8 @@ func run(version string, args []string, stdin *os.File, stdout, stderr io.Writer
 func serve(s settings, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))
 	s.secured.tell(log)
-	debug.SetGCPercent(gcPercent)
-	mem := new(memory)
-	defer mem.stop()
+	mem := memory.Keep()
+	defer mem.Stop()
 
 	ctx, end := untilAsked()
 	defer end()
@@ -128,7 +127,7 @@ func serve(s settings, stderr io.Writer) error {
 		Display: s.display, Framebuffer: s.framebuffer,
 		Command: s.command, OnDemand: s.onDemand, RuntimeDir: s.runtimeDir,
 		ViewOnly: s.viewOnly, Selections: s.clipboard, Security: s.secured.types,
-		IdleExit: s.idleExit, Reap: true, Heavy: oneProcessor(), Log: log, Changed: mem.burst, Rested: mem.burst,
+		IdleExit: s.idleExit, Reap: true, Heavy: oneProcessor(), Log: log, Changed: mem.Burst, Rested: mem.Burst,
 	})
 	if err != nil {
 		return err

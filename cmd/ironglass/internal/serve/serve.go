@@ -21,6 +21,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/ironglass/ironglass/cmd/internal/memory"
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 	"github.com/ironglass/ironglass/launcher"
 	"github.com/ironglass/ironglass/launcher/inventory"
@@ -62,7 +63,8 @@ const (
 // Run runs the service until ctx ends, then ends what it began and returns.
 // The error says what failed and what to do.
 func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
-	s := &service{cfg: cfg, Options: o}
+	s := &service{cfg: cfg, Options: o, memory: memory.Keep()}
+	defer s.memory.Stop()
 	defer func() {
 		// The error that comes first is why; those of the end are beside it.
 		if end := s.end(); end != nil {
@@ -100,6 +102,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 type service struct {
 	cfg *config.Config
 	Options
+	memory *memory.Keeper
 
 	listener net.Listener
 	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
@@ -172,6 +175,7 @@ func (s *service) open(ctx context.Context) error {
 		PagePolicy: web.ContentSecurityPolicy,
 		Tokens:     tokens,
 		Recordings: s.store,
+		Changed:    s.memory.Burst,
 		Log:        s.Log,
 	})
 	if err != nil {
