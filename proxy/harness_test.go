@@ -87,7 +87,7 @@ func (m *machine) Start(ctx context.Context, phase func(string)) (proxy.Endpoint
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", m.path)
 	}
-	return proxy.Endpoint{Dial: dial, Epoch: fmt.Sprint("epoch-", m.starts)}, nil
+	return proxy.Endpoint{Dial: dial, Epoch: fmt.Sprint("epoch-", m.starts), Exact: true}, nil
 }
 
 func (m *machine) accept(l net.Listener, s *rfb.Server) {
