@@ -40,6 +40,8 @@ type Config struct {
 	AuditFile string
 	// TLS is set where the service is to speak HTTPS.
 	TLS *TLS
+	// RFB is how viewers that are no browsers connect; nil where they cannot.
+	RFB *RFB
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
 	// ClientCA holds the authorities whose certificates open the API; "" is
@@ -160,6 +162,9 @@ func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// LoopbackHost reports whether only this machine can reach the host.
+func LoopbackHost(host string) bool { return loopback(host) }
 
 // Loopback reports whether only this machine can reach the address host:port.
 func Loopback(address string) bool {

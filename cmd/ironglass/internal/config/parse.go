@@ -56,7 +56,7 @@ func (d *document) config(top *yaml.Node, c *Config) {
 			}
 		}},
 		{name: "tls", read: func(path string, n *yaml.Node) { d.tls(path, n, c) }},
-		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
+		{name: "rfb", read: func(path string, n *yaml.Node) { d.rfb(path, n, c) }},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
 		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},

@@ -78,6 +78,12 @@ func (s *service) tryReload() error {
 			return err
 		}
 	}
+	var rfbSecured *tls.Config
+	if next.RFB != nil && next.RFB.TLS != nil && s.rfbSecured.Load() != nil {
+		if rfbSecured, err = rfbTLS(next.RFB.TLS); err != nil {
+			return err
+		}
+	}
 	nodes, err := s.nodes(next)
 	if err != nil {
 		return err
@@ -92,6 +98,9 @@ func (s *service) tryReload() error {
 	}
 	if secured != nil {
 		s.secured.Store(secured)
+	}
+	if rfbSecured != nil {
+		s.rfbSecured.Store(rfbSecured)
 	}
 	if err := s.proxy.SetNodes(nodes); err != nil {
 		return err
@@ -114,6 +123,7 @@ func frozen(now, next *config.Config) []string {
 		{"public_url", now.PublicURL != next.PublicURL},
 		{"linger", now.Linger != next.Linger},
 		{"tls", (now.TLS == nil) != (next.TLS == nil)},
+		{"rfb", rfbDiffers(now.RFB, next.RFB)},
 		{"lease", now.Lease != next.Lease},
 		{"audit", now.AuditFile != next.AuditFile},
 		{"launcher", now.Process != next.Process},

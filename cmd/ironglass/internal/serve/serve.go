@@ -103,11 +103,13 @@ type service struct {
 
 	listener net.Listener
 	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
-	launcher *process.Launcher
-	store    *recording.Store // nil where nothing is recorded and never was
-	proxy    *proxy.Service
-	http     *http.Server
-	served   <-chan error // set when the HTTP server still runs
+	// rfbSecured is what VeNCrypt uses from the next viewer on; nil without.
+	rfbSecured atomic.Pointer[tls.Config]
+	launcher   *process.Launcher
+	store      *recording.Store // nil where nothing is recorded and never was
+	proxy      *proxy.Service
+	http       *http.Server
+	served     <-chan error // set when the HTTP server still runs
 }
 
 // open makes everything ready to serve. What it opened before an error, end
@@ -161,7 +163,12 @@ func (s *service) open(ctx context.Context) error {
 	if err := s.openRecordings(nodes); err != nil {
 		return err
 	}
+	rfb, err := s.rfb()
+	if err != nil {
+		return err
+	}
 	s.proxy, err = proxy.New(proxy.Config{
+		RFB:        rfb,
 		Nodes:      nodes,
 		PublicURL:  s.cfg.PublicURL,
 		Access:     s.access(s.cfg, credential),
