@@ -167,6 +167,8 @@ type Config struct {
 	Recordings *recording.Store
 	// RFB is how viewers that are no browsers connect; nil where they cannot.
 	RFB *RFB
+	// Nova has tokens checked that Nova gave out; nil where there are none.
+	Nova *Nova
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.

@@ -92,25 +92,31 @@ func (s *Service) handshakeTimeout() time.Duration {
 
 // admit returns what a request for a websocket may open, or why nothing.
 func (s *Service) admit(r *http.Request) (token.Claims, *Console, *problem) {
-	if !s.mayConnect(r) {
+	text := socketToken(r)
+	if !s.mayConnect(r) || s.isNova(text) && !s.novaOrigin(r) {
 		return token.Claims{}, nil, newProblem(http.StatusForbidden, "origin",
 			"Pages of this origin may not open consoles here. Add it to the allowed origins if they should.")
-	}
-	text := r.URL.Query().Get("token")
-	if text == "" {
-		if cookie, err := r.Cookie("token"); err == nil {
-			text = cookie.Value
-		}
 	}
 	if text == "" {
 		return token.Claims{}, nil, newProblem(http.StatusForbidden, "token-missing",
 			"A console is opened with a token: /websockify?token=..., or a cookie of that name.")
 	}
-	claims, c, p := s.checkToken(text)
+	claims, c, p := s.checkToken(r.Context(), text)
 	if p == nil && !c.Status().Enabled {
 		p = newProblem(http.StatusForbidden, "disabled", "The console of %q is switched off.", c.node.Name)
 	}
 	return claims, c, p
+}
+
+// socketToken is the token that a websocket is opened with, "" for none.
+func socketToken(r *http.Request) string {
+	if text := r.URL.Query().Get("token"); text != "" {
+		return text
+	}
+	if cookie, err := r.Cookie("token"); err == nil {
+		return cookie.Value
+	}
+	return ""
 }
 
 // runSession shows c to a viewer until one of them ends it.
@@ -121,10 +127,20 @@ func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request,
 	ended := s.record(c, who, remoteAddress(r), []any{"agent", clip(r.UserAgent(), 200)}, log)
 
 	var err error
+	var watch sync.WaitGroup
 	if claims.Generation == s.cfg.Tokens.Generation(claims.Node) {
 		// The request's own context ends when this function does, hijacked
 		// as the connection is; it carries values only.
-		err = c.serve(context.WithoutCancel(ctx), conn, rfb.ViewerConfig{Label: r.RemoteAddr}, who)
+		session, end := context.WithCancelCause(context.WithoutCancel(ctx))
+		if text := socketToken(r); s.isNova(text) && s.cfg.Nova.EnforceSessionTimeout {
+			watch.Go(func() { s.novaWatch(session, text, end) })
+		}
+		err = c.serve(session, conn, rfb.ViewerConfig{Label: r.RemoteAddr}, who)
+		if cause := context.Cause(session); cause != nil {
+			err = cause
+		}
+		end(nil)
+		watch.Wait()
 	} else {
 		err = ErrDisabled // stopped since the token was checked
 	}

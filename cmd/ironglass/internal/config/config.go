@@ -30,6 +30,9 @@ type Config struct {
 	PublicURL string
 	// AllowedOrigins lists further origins whose pages may open consoles.
 	AllowedOrigins []string
+	// FrameAncestors lists the origins that may show the console page in a
+	// frame; nil is all of them.
+	FrameAncestors []string
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is the service's default, negative is not at all.
 	Linger time.Duration
@@ -42,6 +45,9 @@ type Config struct {
 	TLS *TLS
 	// RFB is how viewers that are no browsers connect; nil where they cannot.
 	RFB *RFB
+	// Nova is how tokens are checked that Nova gave out; nil where there are
+	// none.
+	Nova *Nova
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
 	// ClientCA holds the authorities whose certificates open the API; "" is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 	"github.com/ironglass/ironglass/launcher/inventory"
+	"github.com/ironglass/ironglass/proxy/nova"
 )
 
 // files writes files into a directory that becomes the current one.
@@ -43,6 +44,17 @@ launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
 lease: {idle: 20m, max: 0, warning: 30s}
 audit: {file: audit.jsonl}
 rfb: {listen: "::", ports: 20000-20999, tls: {cert: cert.pem, key: key.pem, client_ca: cert.pem}, none: false, connect: 21000}
+nova:
+  auth_url: https://keystone.example.net/v3
+  ca: cert.pem
+  application_credential_id: 0f7b6c
+  application_credential_secret_file: password
+  region: one
+  interface: internal
+  endpoint: https://nova.example.net/v2.1
+  hosts: [192.0.2.1]
+  enforce_session_timeout: true
+frame_ancestors: ["https://horizon.example.net"]
 state_dir: state
 recording: {dir: films, keep: 720h, max_total: 20GiB}
 nodes:
@@ -93,6 +105,13 @@ nodes:
 	}
 	if !reflect.DeepEqual(c.RFB, rfb) {
 		t.Errorf("viewers that are no browsers are let in as in %+v", c.RFB)
+	}
+	asked := &config.Nova{CA: "cert.pem", Hosts: []string{"192.0.2.1"}, EnforceSessionTimeout: true, Client: nova.Config{
+		AuthURL: "https://keystone.example.net/v3", ApplicationCredentialID: "0f7b6c", SecretFile: "password", Region: "one",
+		Interface: "internal", Endpoint: "https://nova.example.net/v2.1", UserDomain: "Default", ProjectDomain: "Default",
+	}}
+	if !reflect.DeepEqual(c.Nova, asked) || len(c.FrameAncestors) != 1 {
+		t.Errorf("Nova is asked as in %+v", c.Nova)
 	}
 	nodes := c.Nodes.Nodes()
 	if len(nodes) != 4 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
@@ -181,6 +200,12 @@ func TestComplaints(t *testing.T) {
 		"rfb open":       {node + "rfb: {listen: 192.0.2.1}\n", []string{"2: rfb: viewers that reach 192.0.2.1 would have no way to prove who they are: set rfb.tls, or rfb.none"}},
 		"rfb closed":     {node + "rfb: {none: false}\n", []string{"2: rfb: viewers that reach 127.0.0.1 would have no way"}},
 		"rfb connect":    {node + "rfb:\n  connect: 16000\n", []string{"3: rfb.connect: port 16000 is one of the nodes' ports 15900-16899"}},
+		"nova empty":     {node + "nova: {}\n", []string{"2: nova needs auth_url"}},
+		"nova unsaid":    {node + "nova: {auth_url: \"http://k/v3\"}\n", []string{"2: nova needs either application_credential_id with"}},
+		"nova half":      {node + "nova: {auth_url: \"http://k/v3\", username: x, password_file: short}\n", []string{"2: nova needs either"}},
+		"nova both":      {node + "nova: {auth_url: \"http://k/v3\", username: x, password_file: short, project: p, application_credential_id: y}\n", []string{"2: nova needs either"}},
+		"nova values":    {node + "nova: {auth_url: k, endpoint: x, interface: y, enforce_session_timeout: z, password_file: c.yaml2}\n", []string{`2: nova.auth_url: "k" is not a URL`, `2: nova.endpoint: "x"`, `2: nova.interface: "y" is none of`, `2: nova.enforce_session_timeout: "z" is neither`, "2: nova.password_file: there is no file"}},
+		"frames":         {node + "frame_ancestors: [\"*\"]\n", []string{`2: frame_ancestors: "*" is not an origin`}},
 		"listen":         {node + "listen: 6080\n", []string{`2: listen: "6080" is not an address to listen on`}},
 		"listen port":    {node + "listen: 127.0.0.1:65536\n", []string{"2: listen: "}},
 		"open to all":    {node + "listen: :6080\n", []string{"2: listen: :6080 can be reached by others"}},

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
@@ -124,6 +126,8 @@ func frozen(now, next *config.Config) []string {
 		{"linger", now.Linger != next.Linger},
 		{"tls", (now.TLS == nil) != (next.TLS == nil)},
 		{"rfb", rfbDiffers(now.RFB, next.RFB)},
+		{"nova", !reflect.DeepEqual(now.Nova, next.Nova)},
+		{"frame_ancestors", !slices.Equal(now.FrameAncestors, next.FrameAncestors)},
 		{"lease", now.Lease != next.Lease},
 		{"audit", now.AuditFile != next.AuditFile},
 		{"launcher", now.Process != next.Process},
