@@ -25,21 +25,21 @@ const debianPython = "/usr/bin/python3"
 // rabbitServer is RabbitMQ without the script that changes to its own user.
 const rabbitServer = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
-// nova is stock nova-novncproxy with what it needs: a database of its own
+// novncproxy is stock nova-novncproxy with what it needs: a database of its own
 // tables, a message queue, and at its other end a nova-compute that is played.
-type nova struct {
+type novncproxy struct {
 	dir, url string
 	proxy    *program
 }
 
-func (n *nova) file(name string) string { return filepath.Join(n.dir, name) }
+func (n *novncproxy) file(name string) string { return filepath.Join(n.dir, name) }
 
 // startNova starts it for consoles that have the port now; vnc is the lines of
 // its configuration about VNC beside the usual ones.
-func startNova(t *testing.T, port, vnc string) *nova {
+func startNova(t *testing.T, port, vnc string) *novncproxy {
 	t.Helper()
 	need(t, "nova-novncproxy", "epmd", rabbitServer)
-	n := &nova{dir: shortDir(t)}
+	n := &novncproxy{dir: shortDir(t)}
 	queue := startRabbit(t, n.dir)
 	address, proxyPort := freePort(t)
 	n.url = "http://" + address
@@ -79,13 +79,13 @@ novncproxy_base_url = %[4]s/vnc_lite.html
 }
 
 // environment has nothing in it that leads Python elsewhere.
-func (n *nova) environment() []string {
+func (n *novncproxy) environment() []string {
 	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + n.dir, "TMPDIR=" + n.dir, "LANG=C.UTF-8"}
 }
 
 // consoleURL makes a token for a console and returns what Nova's API would
 // answer.
-func (n *nova) consoleURL(t *testing.T, host, port, path string) string {
+func (n *novncproxy) consoleURL(t *testing.T, host, port, path string) string {
 	t.Helper()
 	args := []string{"testdata/nova/prepare.py", n.file("nova.conf"), host, port}
 	if path != "" {

@@ -187,6 +187,7 @@ func TestRFBConnectRefused(t *testing.T) {
 		"GET / HTTP/1.1\r\n\r\n":                                             "400 Bad Request",
 		"CONNECT /%zz HTTP/1.1\r\n\r\n":                                      "400 Bad Request",
 		"CONNECT / HTTP/1.1\r\n\r\n":                                         "400 Bad Request",
+		"CONNECT n HTTP/1.1\r\n\r":                                           "400 Bad Request", // cut off
 		"RFB 003.008\n\r\n\r\n":                                              "400 Bad Request",
 		"CONNECT n HTTP/1.1\r\nX: " + strings.Repeat("x", 5000) + "\r\n\r\n": "400 Bad Request",
 	} {
@@ -194,12 +195,15 @@ func TestRFBConnectRefused(t *testing.T) {
 		if _, err := io.WriteString(conn, request); err != nil {
 			t.Fatal(err)
 		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
 		got, err := io.ReadAll(conn)
 		if want := "HTTP/1.1 " + want + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"; err != nil || string(got) != want {
 			t.Errorf("%.40q is answered %q, %v", request, got, err)
 		}
 	}
-	s.metric(`ironglass_refused_total{cause="rfb-connect"} 7`)
+	s.metric(`ironglass_refused_total{cause="rfb-connect"} 8`)
 	if text := s.log.String(); !strings.Contains(text, `there is no node \"nobody\"`) {
 		t.Errorf("the log does not name the node:\n%s", text)
 	}

@@ -20,9 +20,9 @@ import (
 // Errors of a Client wrap one of these.
 var (
 	// ErrUnknown: Nova does not know the token, or its time is over.
-	ErrUnknown = errors.New("Nova does not know this token, or its time is over")
+	ErrUnknown = errors.New("Nova does not know this token, or its time is over") //nolint:staticcheck // a name
 	// ErrUnavailable: Keystone or Nova does not answer as it should.
-	ErrUnavailable = errors.New("Nova cannot be asked")
+	ErrUnavailable = errors.New("Nova cannot be asked") //nolint:staticcheck // a name
 	// ErrDenied: Keystone or Nova does not accept the service's credential.
 	ErrDenied = errors.New("OpenStack does not accept this service's credential")
 )
