@@ -142,9 +142,9 @@ func startRabbit(t *testing.T, dir string) (address string) {
 	return address
 }
 
-// TestNovncproxy: a browser sees the node through stock nova-novncproxy, with
-// nothing between that and us, and with VeNCrypt and certificates on both
-// sides.
+// TestNovncproxy: a browser sees the node through stock nova-novncproxy, in the
+// clear and by VeNCrypt with certificates on both sides, and shares it with one
+// that comes directly.
 func TestNovncproxy(t *testing.T) {
 	for name, secure := range map[string]bool{"None": false, "VeNCrypt": true} {
 		t.Run(name, func(t *testing.T) {
@@ -169,12 +169,18 @@ func TestNovncproxy(t *testing.T) {
 			p.goTo(t, page)
 			n.shown(t)
 			p.showsExactly(t, n)
+			direct := newTab(t)
+			direct.openConsole(t, s, n.name)
 			for _, command := range []string{"draw 5", "scroll 16", "bustle 50"} {
 				n.tell(t, command)
 				p.showsExactly(t, n)
+				direct.showsExactly(t, n)
 			}
-			if viewers, err := s.viewers(t); err != nil || viewers != 1 {
+			if viewers, err := s.viewers(t); err != nil || viewers != 2 {
 				t.Errorf("there are %d viewers, %v", viewers, err)
+			}
+			if sessions, err := s.sessions(n); err != nil || sessions != 1 {
+				t.Errorf("the node has %d sessions, %v", sessions, err)
 			}
 
 			// A token for a port that is not the console's any more, and one

@@ -106,11 +106,11 @@ func (f *rfbFront) at(port int) *Console {
 }
 
 // novaOrigin reports whether the page that asks was fetched as browsers are to
-// fetch it: Nova wants the scheme of its own address, and believes a reverse
-// proxy that says which it was.
+// fetch it: Nova wants the scheme of its own address, which is PublicURL's
+// here, and believes a reverse proxy that says which it was.
 func (s *Service) novaOrigin(r *http.Request) bool {
 	values := r.Header.Values("Origin")
-	if len(values) == 0 {
+	if len(values) == 0 || s.public == nil {
 		return true
 	}
 	u, err := url.Parse(values[0])
@@ -121,7 +121,7 @@ func (s *Service) novaOrigin(r *http.Request) bool {
 	if said := r.Header.Get("X-Forwarded-Proto"); said != "" {
 		scheme = said
 	}
-	return scheme == s.base(r).Scheme
+	return scheme == s.public.Scheme
 }
 
 // novaWatch ends a session when Nova does not know its token any more. While

@@ -360,6 +360,10 @@ func TestRFBPorts(t *testing.T) {
 	}
 	s2.metric(`ironglass_rfb_ports{state="shut"} 1`)
 	set()
+	if err := viewer.Until(func() bool { return false }); err == nil {
+		t.Error("the viewer of a node that was removed goes on")
+	}
+	s.awaitLog("The node was removed from the configuration.")
 	s2.awaitLog("the node's RFB port is listened at")
 	if got := s2.place("a"); got != placeA {
 		t.Errorf("after the restart a is at %q, not %q", got, placeA)
