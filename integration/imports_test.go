@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
 	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
+	"proxy/nova":   {},
 	"proxy/typing": {"x11/keysym"},
 	"web":          {},
 	// What the pages do is tried against a made-up service with a real picture.
@@ -45,7 +46,7 @@ var allowed = map[string][]string{
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote, and a session is looked
 	// into for what it leaves; all else is tried by its programs.
-	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/typing"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/nova", "proxy/typing"},
 	// What is measured is a program; the X program that draws connects as x11 does.
 	"integration/loads":      {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
 	"integration/benchproxy": {"integration/loads"},

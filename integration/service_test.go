@@ -26,6 +26,7 @@ type service struct {
 	url    string // ends without a slash
 	dir    string // of its configuration, state and temporary files
 	nodes  []*node
+	more   string // lines of the configuration besides the usual ones
 	cmd    *exec.Cmd
 	output *logBuffer
 
@@ -99,7 +100,7 @@ func (s *service) configure(t testing.TB, listen string) {
 	t.Helper()
 	s.url = "http://" + listen
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\nnodes:\n", listen, filepath.Join(s.dir, "state"))
+	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\n%snodes:\n", listen, filepath.Join(s.dir, "state"), s.more)
 	for _, n := range s.nodes {
 		if n.rfb != "" {
 			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %s", n.name, n.rfb)

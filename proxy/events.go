@@ -197,7 +197,7 @@ func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer st.close()
-	f := follower{st: st, seed: maphash.MakeSeed()}
+	f := follower{s: s, st: st, seed: maphash.MakeSeed()}
 	for {
 		changed := s.changes.watch()
 		if f.tell(s.Consoles()) != nil || st.await(changed) != nil {
@@ -208,6 +208,7 @@ func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
 
 // follower is what a subscriber to all consoles was told.
 type follower struct {
+	s    *Service
 	st   *stream
 	seed maphash.Seed
 	all  []*Console
@@ -228,7 +229,7 @@ func (f *follower) tell(all []*Console) error {
 		if version == f.seen[i].version {
 			continue
 		}
-		view, err := json.Marshal(viewNode(c))
+		view, err := json.Marshal(f.s.viewNode(c))
 		if err != nil {
 			return err
 		}
@@ -250,7 +251,7 @@ func (f *follower) tellAll(all []*Console) error {
 	views := make([]json.RawMessage, len(all))
 	for i, c := range all {
 		version := c.version.Load()
-		view, err := json.Marshal(viewNode(c))
+		view, err := json.Marshal(f.s.viewNode(c))
 		if err != nil {
 			return err
 		}

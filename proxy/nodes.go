@@ -27,6 +27,8 @@ type nodeView struct {
 	Operator string `json:"operator"`
 	Width    int    `json:"width"`
 	Height   int    `json:"height"`
+	// RFB is the node's own port; null where there is none.
+	RFB *rfbView `json:"rfb"`
 	// Power is what is known of the machine's, Recording what is recorded.
 	Power     nodePower     `json:"power"`
 	Recording nodeRecording `json:"recording"`
@@ -40,9 +42,20 @@ type nodeRecording struct {
 	Mode recording.Mode `json:"mode"`
 }
 
-func viewNode(c *Console) nodeView {
+// rfbView is where viewers that are no browsers reach a console.
+type rfbView struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+func (s *Service) viewNode(c *Console) nodeView {
 	st := c.Status()
+	var at *rfbView
+	if host, port, ok := s.rfb.address(c.node); ok {
+		at = &rfbView{host, port}
+	}
 	return nodeView{
+		RFB:  at,
 		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
@@ -56,7 +69,7 @@ func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
 	consoles := s.Consoles()
 	nodes := make([]nodeView, 0, len(consoles))
 	for _, c := range consoles {
-		nodes = append(nodes, viewNode(c))
+		nodes = append(nodes, s.viewNode(c))
 	}
 	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})
 }

@@ -165,6 +165,10 @@ type Config struct {
 	// Recordings is where recordings are kept; nil where no node has any. The
 	// caller closes it after the service.
 	Recordings *recording.Store
+	// RFB is how viewers that are no browsers connect; nil where they cannot.
+	RFB *RFB
+	// Nova has tokens checked that Nova gave out; nil where there are none.
+	Nova *Nova
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -190,6 +194,7 @@ type Service struct {
 	recorded *recordingMetrics
 	replays  replays
 	page     *page
+	rfb      *rfbFront     // nil without RFB
 	pictures chan struct{} // holds a token for each picture being compressed
 	waits    atomic.Int64  // calls that wait for pictures
 
@@ -235,16 +240,35 @@ func New(cfg Config) (*Service, error) {
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens files and ports, none where there is an error.
+func (s *Service) open() error {
+	cfg := s.cfg
+	var err error
 	if cfg.AuditFile != "" {
 		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
-			return nil, err
+			return err
+		}
+	}
+	if cfg.RFB != nil {
+		if s.rfb, err = newRFBFront(s, *cfg.RFB); err != nil {
+			s.auditor.close()
+			return err
 		}
 	}
 	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
+		s.rfb.stopListening()
+		s.rfb.wait()
 		s.auditor.close()
-		return nil, fmt.Errorf("registering the metrics: %w", err)
+		return fmt.Errorf("registering the metrics: %w", err)
 	}
-	return s, nil
+	s.rfb.setNodes(s.roster.Load().consoles)
+	return nil
 }
 
 func (c Config) withDefaults() Config {
@@ -324,6 +348,7 @@ func (s *Service) Close(ctx context.Context) error {
 // drain ends when all sessions and consoles have; it then closes done.
 func (s *Service) drain(done chan<- struct{}) {
 	defer close(done)
+	s.rfb.stopListening()
 	s.reloading.Lock() // nothing new is begun after this
 	consoles := s.Consoles()
 	s.reloading.Unlock()
@@ -335,6 +360,7 @@ func (s *Service) drain(done chan<- struct{}) {
 	wg.Wait()
 	s.leaving.Wait()
 	s.sessions.wait()
+	s.rfb.wait()
 	s.streams.wait()
 	s.auditor.close()
 }

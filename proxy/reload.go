@@ -152,6 +152,7 @@ func (s *Service) SetNodes(nodes []Node) error {
 		replaced[old.byName[c.node.Name]] = stopped
 	}
 	s.roster.Store(next)
+	s.rfb.setNodes(next.consoles)
 	s.changes.tell()
 	for _, c := range old.consoles {
 		if next.byName[c.node.Name] == c {

@@ -30,6 +30,9 @@ type Config struct {
 	PublicURL string
 	// AllowedOrigins lists further origins whose pages may open consoles.
 	AllowedOrigins []string
+	// FrameAncestors lists the origins that may show the console page in a
+	// frame; nil is all of them.
+	FrameAncestors []string
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is the service's default, negative is not at all.
 	Linger time.Duration
@@ -40,6 +43,11 @@ type Config struct {
 	AuditFile string
 	// TLS is set where the service is to speak HTTPS.
 	TLS *TLS
+	// RFB is how viewers that are no browsers connect; nil where they cannot.
+	RFB *RFB
+	// Nova is how tokens are checked that Nova gave out; nil where there are
+	// none.
+	Nova *Nova
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
 	// ClientCA holds the authorities whose certificates open the API; "" is
@@ -160,6 +168,9 @@ func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// LoopbackHost reports whether only this machine can reach the host.
+func LoopbackHost(host string) bool { return loopback(host) }
 
 // Loopback reports whether only this machine can reach the address host:port.
 func Loopback(address string) bool {

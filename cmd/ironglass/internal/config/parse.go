@@ -43,7 +43,8 @@ func (d *document) config(top *yaml.Node, c *Config) {
 				d.check(path, n, checkPublicURL(c.PublicURL))
 			}
 		}},
-		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, c) }},
+		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, &c.AllowedOrigins) }},
+		{name: "frame_ancestors", read: func(path string, n *yaml.Node) { d.origins(path, n, &c.FrameAncestors) }},
 		{name: "linger", read: func(path string, n *yaml.Node) { d.duration(path, n, "not at all", &c.Linger) }},
 		{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &c.Lease) }},
 		{name: "audit", read: func(path string, n *yaml.Node) {
@@ -56,7 +57,8 @@ func (d *document) config(top *yaml.Node, c *Config) {
 			}
 		}},
 		{name: "tls", read: func(path string, n *yaml.Node) { d.tls(path, n, c) }},
-		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
+		{name: "rfb", read: func(path string, n *yaml.Node) { d.rfb(path, n, c) }},
+		{name: "nova", read: func(path string, n *yaml.Node) { d.nova(path, n, c) }},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
 		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},
@@ -112,9 +114,9 @@ func (d *document) stateDir(top *yaml.Node, c *Config) {
 	}
 }
 
-func (d *document) origins(path string, n *yaml.Node, c *Config) {
-	d.texts(path, n, `["https://horizon.example.net"]`, &c.AllowedOrigins)
-	for _, text := range c.AllowedOrigins {
+func (d *document) origins(path string, n *yaml.Node, into *[]string) {
+	d.texts(path, n, `["https://horizon.example.net"]`, into)
+	for _, text := range *into {
 		u, err := url.Parse(text)
 		if err != nil || !web(u) || strings.Trim(u.Path, "/") != "" {
 			d.fail(n, "%s: %q is not an origin: write it as in https://horizon.example.net", path, text)

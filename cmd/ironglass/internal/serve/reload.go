@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
@@ -78,6 +80,12 @@ func (s *service) tryReload() error {
 			return err
 		}
 	}
+	var rfbSecured *tls.Config
+	if next.RFB != nil && next.RFB.TLS != nil && s.rfbSecured.Load() != nil {
+		if rfbSecured, err = rfbTLS(next.RFB.TLS); err != nil {
+			return err
+		}
+	}
 	nodes, err := s.nodes(next)
 	if err != nil {
 		return err
@@ -92,6 +100,9 @@ func (s *service) tryReload() error {
 	}
 	if secured != nil {
 		s.secured.Store(secured)
+	}
+	if rfbSecured != nil {
+		s.rfbSecured.Store(rfbSecured)
 	}
 	if err := s.proxy.SetNodes(nodes); err != nil {
 		return err
@@ -114,6 +125,9 @@ func frozen(now, next *config.Config) []string {
 		{"public_url", now.PublicURL != next.PublicURL},
 		{"linger", now.Linger != next.Linger},
 		{"tls", (now.TLS == nil) != (next.TLS == nil)},
+		{"rfb", rfbDiffers(now.RFB, next.RFB)},
+		{"nova", !reflect.DeepEqual(now.Nova, next.Nova)},
+		{"frame_ancestors", !slices.Equal(now.FrameAncestors, next.FrameAncestors)},
 		{"lease", now.Lease != next.Lease},
 		{"audit", now.AuditFile != next.AuditFile},
 		{"launcher", now.Process != next.Process},

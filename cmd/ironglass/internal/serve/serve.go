@@ -103,11 +103,14 @@ type service struct {
 
 	listener net.Listener
 	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
-	launcher *process.Launcher
-	store    *recording.Store // nil where nothing is recorded and never was
-	proxy    *proxy.Service
-	http     *http.Server
-	served   <-chan error // set when the HTTP server still runs
+	// rfbSecured is what VeNCrypt uses from the next viewer on; nil without.
+	rfbSecured atomic.Pointer[tls.Config]
+	launcher   *process.Launcher
+	store      *recording.Store // nil where nothing is recorded and never was
+	proxy      *proxy.Service
+	http       *http.Server
+	openstack  *http.Transport // for requests to OpenStack; nil where there are none
+	served     <-chan error    // set when the HTTP server still runs
 }
 
 // open makes everything ready to serve. What it opened before an error, end
@@ -161,18 +164,30 @@ func (s *service) open(ctx context.Context) error {
 	if err := s.openRecordings(nodes); err != nil {
 		return err
 	}
+	rfb, err := s.rfb()
+	if err != nil {
+		return err
+	}
+	nova, err := s.nova()
+	if err != nil {
+		return err
+	}
 	s.proxy, err = proxy.New(proxy.Config{
-		Nodes:      nodes,
-		PublicURL:  s.cfg.PublicURL,
-		Access:     s.access(s.cfg, credential),
-		Linger:     s.cfg.Linger,
-		Lease:      proxy.Lease(s.cfg.Lease),
-		AuditFile:  s.cfg.AuditFile,
-		Page:       page,
-		PagePolicy: web.ContentSecurityPolicy,
-		Tokens:     tokens,
-		Recordings: s.store,
-		Log:        s.Log,
+		RFB:       rfb,
+		Nova:      nova,
+		Nodes:     nodes,
+		PublicURL: s.cfg.PublicURL,
+		Access:    s.access(s.cfg, credential),
+		Linger:    s.cfg.Linger,
+		Lease:     proxy.Lease(s.cfg.Lease),
+		AuditFile: s.cfg.AuditFile,
+		Page:      page,
+
+		FrameAncestors: s.cfg.FrameAncestors,
+		PagePolicy:     web.ContentSecurityPolicy,
+		Tokens:         tokens,
+		Recordings:     s.store,
+		Log:            s.Log,
 	})
 	if err != nil {
 		return err
@@ -347,6 +362,9 @@ func (s *service) end() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close()
+	}
+	if s.openstack != nil {
+		s.openstack.CloseIdleConnections()
 	}
 	if s.store != nil && drained {
 		if err := s.store.Close(); err != nil {
