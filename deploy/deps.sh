@@ -21,7 +21,8 @@ test='gcc libc6-dev
 	x11-utils x11-apps x11-xserver-utils xdotool
 	chromium|chromium-browser
 	tigervnc-viewer xclip xtightvncviewer ssvnc gvncviewer libvncserver-dev
-	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify'
+	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify
+	ironic-common python3-keystone'
 lint='shellcheck'
 
 case "${1-}" in

@@ -103,6 +103,8 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
+	about atomic.Pointer[About] // never nil; the node's is the first
+
 	audit    func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
 	typist   typist // types into it for people
 	recorder recorder
@@ -137,6 +139,7 @@ func newConsole(n Node, s *Service) *Console {
 		typist:   newTypist(s.life),
 		recorder: s.recorderFor(n),
 	}
+	c.about.Store(&n.About)
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for
 	return c
@@ -157,6 +160,9 @@ func (c *Console) watch() (Status, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.status
+	if st.State == Cold && c.node.Unavailable != "" {
+		st.State, st.Reason = Failed, c.node.Unavailable
+	}
 	if c.hub != nil {
 		st.Viewers = int(c.hub.viewers.Load())
 		st.Width, st.Height = c.hub.size()

@@ -200,5 +200,18 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	respondJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	body := map[string]string{"status": "ready"}
+	if s.cfg.Inventory != nil {
+		// The last list goes on, so that a lost inventory turns nobody away.
+		i := s.cfg.Inventory()
+		if i.Cause != "" && i.ReadAt.IsZero() {
+			respondProblem(w, newProblem(http.StatusServiceUnavailable, "inventory", "The nodes were never read from %s (%s).", i.Source, i.Cause))
+			return
+		}
+		body["inventory"] = "current"
+		if i.Cause != "" {
+			body["inventory"] = "kept, " + i.Cause
+		}
+	}
+	respondJSON(w, http.StatusOK, body)
 }

@@ -26,11 +26,16 @@ type nodeView struct {
 	Operator string `json:"operator"`
 	Width    int    `json:"width"`
 	Height   int    `json:"height"`
+	// Owner and Lessee are Keystone's projects.
+	Owner       string `json:"owner"`
+	Lessee      string `json:"lessee"`
+	Maintenance bool   `json:"maintenance"`
 }
 
 func viewNode(c *Console) nodeView {
-	st := c.Status()
+	st, about := c.Status(), c.about.Load()
 	return nodeView{
+		Owner: about.Owner, Lessee: about.Lessee, Maintenance: about.Maintenance,
 		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
@@ -45,7 +50,11 @@ func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
 	for _, c := range consoles {
 		nodes = append(nodes, viewNode(c))
 	}
-	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})
+	body := map[string]any{"nodes": nodes}
+	if s.cfg.Inventory != nil {
+		body["inventory"] = s.cfg.Inventory().view()
+	}
+	respondJSON(w, http.StatusOK, body)
 }
 
 // consoleInfo is how a console is reached, as Ironic says it.

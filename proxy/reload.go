@@ -74,12 +74,15 @@ func (f *roster) add(n Node, recordable func(Node) error, console func(Node) *Co
 		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
 	case n.Seats != "" && n.Seats != SeatsShared && n.Seats != SeatsExclusive:
 		return fmt.Errorf("node %q has seats that are %q, not %q or %q", n.Name, n.Seats, SeatsShared, SeatsExclusive)
-	case n.Backend == nil:
+	case n.Backend == nil && n.Unavailable == "":
 		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
 	case f.find(n.Name) != nil:
 		return fmt.Errorf("two nodes are called %q", n.Name)
 	case uuid != "" && f.find(uuid) != nil:
 		return fmt.Errorf("two nodes have the UUID %q", n.UUID)
+	}
+	if n.Unavailable != "" {
+		n.Backend = unavailable(n.Unavailable)
 	}
 	if n.Width <= 0 || n.Height <= 0 {
 		n.Width, n.Height = 1280, 1024
@@ -121,11 +124,13 @@ func (s *Service) SetNodes(nodes []Node) error {
 	old := s.roster.Load()
 	next := &roster{byName: make(map[string]*Console), byUUID: make(map[string]*Console)}
 	var changed []*Console // new ones in place of others
+	about := make(map[*Console]About)
 	var errs *multierror.Error
 	for _, n := range nodes {
 		err := next.add(n, s.recordable, func(n Node) *Console {
 			before := old.byName[n.Name]
 			if before != nil && before.node.Version == n.Version && n.Version != "" {
+				about[before] = n.About
 				return before
 			}
 			c := newConsole(n, s)
@@ -152,6 +157,9 @@ func (s *Service) SetNodes(nodes []Node) error {
 		replaced[old.byName[c.node.Name]] = stopped
 	}
 	s.roster.Store(next)
+	for c, a := range about {
+		c.setAbout(a)
+	}
 	s.fleet.tell()
 	for _, c := range old.consoles {
 		if next.byName[c.node.Name] == c {

@@ -167,7 +167,7 @@ func TestComplaints(t *testing.T) {
 		"unknown keys":   {node + "listne: x\nlauncher: {process: {idle: 1m}}\n", []string{`2: the file: unknown key "listne": use one of listen, `, `3: launcher.process: unknown key "idle": use one of supervisor, idle_exit`}},
 		"unknown below":  {"nodes:\n- name: a\n  consol: {}\n  console: {command: [x], rfbs: y}\n", []string{`3: node: unknown key "consol"`, `4: node.console: unknown key "rfbs"`}},
 		"twice":          {node + "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", []string{"3: listen is there twice, first in line 2"}},
-		"later":          {node + "rfb: {listen: 127.0.0.1}\napi: {keystone: x}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: api.keystone is not in this version", "4: launcher.docker is not in this version"}},
+		"later":          {node + "rfb: {listen: 127.0.0.1}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: launcher.docker is not in this version"}},
 		"recipe":         {"nodes:\n- name: a\n  console:\n    recipe: auto\n", []string{"4: node.console.recipe is not in this version: use command"}},
 		"listen":         {node + "listen: 6080\n", []string{`2: listen: "6080" is not an address to listen on`}},
 		"listen port":    {node + "listen: 127.0.0.1:65536\n", []string{"2: listen: "}},
