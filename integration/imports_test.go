@@ -31,9 +31,10 @@ var allowed = map[string][]string{
 	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
-	"proxy/typing": {"x11/keysym"},
-	"web":          {},
+	"proxy":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
+	"proxy/typing":   {"x11/keysym"},
+	"proxy/keystone": {},
+	"web":            {},
 	// A launcher knows RFB only as far as the greeting.
 	"launcher":           {"rfb/wire", "rfb/pixel"},
 	"launcher/inventory": {"launcher"},

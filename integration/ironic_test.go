@@ -89,6 +89,7 @@ port = %[5]s
 auth_strategy = noauth
 [database]
 connection = sqlite:///%[3]s/ironic.db
+sqlite_synchronous = false
 [conductor]
 workers_pool_size = 4
 sync_power_state_interval = 0
@@ -100,7 +101,7 @@ images_path = %[3]s/images
 instance_master_path =
 tftp_master_path =
 `, strategy, interfaces, b.dir, port, rpcPort))
-	b.run(t, "ironic-dbsync", "--config-file", b.dir+"/ironic.conf", "create_schema")
+	run(t, b.environment(), "ironic-dbsync", "--config-file", b.dir+"/ironic.conf", "create_schema")
 	return b
 }
 
@@ -116,14 +117,15 @@ func (b *bareMetal) environment() []string {
 	return append(os.Environ(), "HOME="+b.dir, "TMPDIR="+b.dir)
 }
 
-func (b *bareMetal) run(t *testing.T, name string, args ...string) {
+// run runs a program that ends by itself.
+func run(t *testing.T, env []string, name string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = b.environment()
+	cmd.Env = env
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
 	}
 }
 

@@ -44,14 +44,14 @@ func viewNode(c *Console) nodeView {
 }
 
 // listNodes is GET /v1/nodes.
-func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
-	consoles := s.Consoles()
+func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request, by caller) {
+	consoles := s.visible(by)
 	nodes := make([]nodeView, 0, len(consoles))
 	for _, c := range consoles {
 		nodes = append(nodes, viewNode(c))
 	}
 	body := map[string]any{"nodes": nodes}
-	if s.cfg.Inventory != nil {
+	if s.cfg.Inventory != nil && (by.person == nil || by.person.System) {
 		body["inventory"] = s.cfg.Inventory().view()
 	}
 	respondJSON(w, http.StatusOK, body)
@@ -76,7 +76,11 @@ func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console,
 		respondJSON(w, http.StatusOK, consoleView{})
 		return
 	}
-	t, p := s.issue(r, c, by, token.Claims{Mode: token.Operate}, s.cfg.TokenTTL)
+	mode := token.Operate
+	if !by.mayOperate() {
+		mode = token.View
+	}
+	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: by.display()}, s.cfg.TokenTTL)
 	if p != nil {
 		respondProblem(w, p)
 		return
@@ -173,6 +177,13 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console, 
 	if body.Admin && mode != token.Operate {
 		respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "admin" is for those who operate: "mode" must be "operate".`))
 		return
+	}
+	if body.Admin && !by.decides() {
+		respondProblem(w, newProblem(http.StatusForbidden, "forbidden", `Only the node's owner may give out tokens with "admin".`))
+		return
+	}
+	if body.Name == "" {
+		body.Name = by.display()
 	}
 	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: body.Name, Admin: body.Admin}, ttl)
 	if p != nil {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/ironglass/ironglass/proxy/keystone"
+	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/proxy/typing"
 	"github.com/ironglass/ironglass/rfb"
 )
@@ -16,13 +18,19 @@ import (
 // service runs.
 type Access struct {
 	// APIToken is the bearer credential of the API. Where it is empty and
-	// ClientCertificates is not set, the API is open, and the service must
+	// neither ClientCertificates nor Keystone is set, the API is open, and the service must
 	// listen on loopback addresses only, which the caller checks. Requests
 	// must then also name a loopback address or PublicURL's host.
 	APIToken string
 	// ClientCertificates lets in who shows a certificate that the TLS server
 	// has verified.
 	ClientCertificates bool
+	// Keystone, if not nil, lets in who sends a token of OpenStack's as
+	// X-Auth-Token, as far as the roles in it and the node's About go.
+	Keystone *keystone.Checker
+	// Lessee is what the project that uses a node may do with it: token.View,
+	// token.Operate, or nothing, which is "".
+	Lessee token.Mode
 	// AllowedOrigins lists the origins, beside the service's own, from which
 	// pages may open websockets.
 	AllowedOrigins []string
@@ -35,7 +43,7 @@ type access struct {
 }
 
 // closed reports whether the API asks for a credential.
-func (a *access) closed() bool { return a.APIToken != "" || a.ClientCertificates }
+func (a *access) closed() bool { return a.APIToken != "" || a.ClientCertificates || a.Keystone != nil }
 
 // SetAccess changes who may use the API and from where. What is open stays
 // open. On an error nothing has changed.

@@ -47,6 +47,8 @@ recording: {dir: films, keep: 720h, max_total: 20GiB}
 nodes:
   - name: rack1-u12
     uuid: 99694c1e-6327-4d58-9466-87f7265958af
+    owner: 5c1a1e0000000000000000000000abcd
+    lessee: 5c1a1e0000000000000000000000abce
     bmc: {address: 192.0.2.10, username: admin, password_file: password}
     console: {command: [xterm, -fs, 13, ""], geometry: 800x600, recording: {mode: ring, minutes: 30, max_size: 64MiB}}
   - &vm
@@ -71,6 +73,9 @@ nodes:
 	c, err := config.Load("c.yaml")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if a := c.Nodes.Nodes()[0].About; a != (inventory.About{Owner: "5c1a1e0000000000000000000000abcd", Lessee: "5c1a1e0000000000000000000000abce"}) {
+		t.Errorf("of the first node it is said: %+v", a)
 	}
 	if c.Listen != "0.0.0.0:6080" || c.PublicURL != "https://console.example.net/glass" || len(c.AllowedOrigins) != 2 ||
 		c.Linger != 90*time.Second || c.TLS == nil || c.ClientCA != "cert.pem" || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||

@@ -314,6 +314,8 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 	d.mapping("node", n, []key{
 		{name: "name", read: text("name", &node.Name)},
 		{name: "uuid", read: text("uuid", &node.UUID)},
+		{name: "owner", read: text("owner", &node.About.Owner)},
+		{name: "lessee", read: text("lessee", &node.About.Lessee)},
 		{name: "bmc", read: func(path string, n *yaml.Node) {
 			var bmc inventory.BMC
 			d.mapping(path, n, []key{

@@ -24,7 +24,7 @@ func (s *service) merged(file *inventory.Inventory, listed []inventory.Node) (*i
 	}
 	for _, n := range listed {
 		if at, ok := ours[n.UUID]; ok {
-			all[at].About = n.About
+			all[at].About = n.About // its owner is known there better
 			if all[at].BMC == nil {
 				all[at].BMC = n.BMC
 			}

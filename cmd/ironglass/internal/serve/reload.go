@@ -11,6 +11,7 @@ import (
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 	"github.com/ironglass/ironglass/launcher/inventory"
 	"github.com/ironglass/ironglass/proxy"
+	"github.com/ironglass/ironglass/proxy/token"
 )
 
 // tlsConfig reads the certificates that the configuration names.
@@ -42,10 +43,14 @@ func tlsConfig(cfg *config.Config) (*tls.Config, error) {
 }
 
 // access says who may use the API.
-func (s *service) access(cfg *config.Config, credential string) proxy.Access {
-	return proxy.Access{
+func access(cfg *config.Config, credential string, k *identity) proxy.Access {
+	a := proxy.Access{
 		APIToken: credential, ClientCertificates: cfg.ClientCA != "", AllowedOrigins: cfg.AllowedOrigins,
 	}
+	if k != nil {
+		a.Keystone, a.Lessee = k.checker, token.Mode(cfg.Keystone.Lessee)
+	}
+	return a
 }
 
 // reload reads the configuration anew and puts to use what can be changed
@@ -84,13 +89,21 @@ func (s *service) tryReload() error {
 	if err != nil {
 		return err
 	}
-	access := s.access(next, credential)
-	if access.APIToken == "" && !access.ClientCertificates && !config.Loopback(s.cfg.Listen) {
+	known, err := s.identity(next)
+	if err != nil {
+		return err
+	}
+	access := access(next, credential, known)
+	if !next.Closed() && !config.Loopback(s.cfg.Listen) {
 		return fmt.Errorf("the service listens on %s and would have no credential: restart it, or set api.token_file", s.cfg.Listen)
 	}
 	// Before the nodes, which may be many: a credential that leaked ends now.
 	if err := s.proxy.SetAccess(access); err != nil {
 		return err
+	}
+	if known != s.keystone {
+		s.keystone.close()
+		s.keystone = known
 	}
 	if secured != nil {
 		s.secured.Store(secured)

@@ -107,6 +107,7 @@ type service struct {
 	store    *recording.Store     // nil where nothing is recorded and never was
 	file     *inventory.Inventory // the nodes that the configuration lists now
 	ironic   *followed            // nil without that inventory
+	keystone *identity            // nil without
 	proxy    *proxy.Service
 	http     *http.Server
 	served   <-chan error // set when the HTTP server still runs
@@ -169,6 +170,9 @@ func (s *service) open(ctx context.Context) error {
 	if err := s.openRecordings(nodes); err != nil {
 		return err
 	}
+	if s.keystone, err = s.identity(s.cfg); err != nil {
+		return err
+	}
 	var status func() proxy.Inventory
 	if s.ironic != nil {
 		status = s.ironic.status
@@ -177,7 +181,7 @@ func (s *service) open(ctx context.Context) error {
 		Inventory:  status,
 		Nodes:      nodes,
 		PublicURL:  s.cfg.PublicURL,
-		Access:     s.access(s.cfg, credential),
+		Access:     access(s.cfg, credential, s.keystone),
 		Linger:     s.cfg.Linger,
 		Lease:      proxy.Lease(s.cfg.Lease),
 		AuditFile:  s.cfg.AuditFile,
@@ -300,6 +304,7 @@ func (s *service) end() error {
 	if s.ironic != nil {
 		s.ironic.close()
 	}
+	defer s.keystone.close()
 	var errs *multierror.Error
 	drained := true
 	if s.proxy != nil {
