@@ -294,6 +294,7 @@ func (c *Console) haltLocked(why *parting) (stop func()) {
 // done.
 func (c *Console) stop(h *hub, why *parting, before <-chan struct{}, done chan<- struct{}) {
 	defer c.work.Done()
+	defer c.notify() // it is not stopping any more
 	defer close(done)
 	if before != nil {
 		<-before
@@ -313,6 +314,22 @@ func (c *Console) stop(h *hub, why *parting, before <-chan struct{}, done chan<-
 		return
 	}
 	c.log.Info("console stopped", "reason", why.text)
+}
+
+// stopping reports whether what the backend runs is still being ended.
+func (c *Console) stopping() bool {
+	c.mu.Lock()
+	done := c.stopped
+	c.mu.Unlock()
+	if done == nil {
+		return false
+	}
+	select {
+	case <-done:
+		return false
+	default:
+		return true
+	}
 }
 
 // retire ends the viewers' sessions, the console's and what the backend runs,

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -66,6 +67,48 @@ func TestAbout(t *testing.T) {
 	}
 	if starts, _, _ := m.counts(); starts != 1 {
 		t.Errorf("the console was started %d times", starts)
+	}
+}
+
+// slow is a machine whose stop waits for gate.
+type slow struct {
+	*machine
+	gate chan struct{}
+}
+
+func (m slow) Stop(ctx context.Context) error {
+	select {
+	case <-m.gate:
+	case <-ctx.Done():
+	}
+	return m.machine.Stop(ctx)
+}
+
+// TestStopping: a console that was switched off is said to be stopping until
+// what ran for it is gone.
+func TestStopping(t *testing.T) {
+	m := slow{newMachine(t, 320, 200), make(chan struct{})}
+	s := start(t, nil, proxy.Node{Name: "one", Backend: m})
+	stopping := func() bool {
+		var list struct{ Nodes []struct{ Stopping bool } }
+		s.call(http.MethodGet, "/v1/nodes", "", http.StatusOK, &list)
+		return list.Nodes[0].Stopping
+	}
+	if stopping() {
+		t.Error("it stops before it ran")
+	}
+	s.call(http.MethodPut, "/v1/nodes/one/states/console", `{"enabled":false}`, http.StatusAccepted, nil)
+	if !stopping() {
+		t.Error("it does not stop")
+	}
+	close(m.gate)
+	ctx := patience(t)
+	for stopping() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("it stops for ever")
+		}
 	}
 }
 

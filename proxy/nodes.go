@@ -30,12 +30,15 @@ type nodeView struct {
 	Owner       string `json:"owner"`
 	Lessee      string `json:"lessee"`
 	Maintenance bool   `json:"maintenance"`
+	// Stopping is set while what ran for the console is still being ended.
+	Stopping bool `json:"stopping"`
 }
 
 func viewNode(c *Console) nodeView {
 	st, about := c.Status(), c.about.Load()
 	return nodeView{
-		Owner: about.Owner, Lessee: about.Lessee, Maintenance: about.Maintenance,
+		Stopping: c.stopping(),
+		Owner:    about.Owner, Lessee: about.Lessee, Maintenance: about.Maintenance,
 		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,

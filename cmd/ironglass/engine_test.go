@@ -26,6 +26,7 @@ type engineService struct {
 	nodes   []map[string]any
 	enabled map[string]bool // by UUID, once told
 	told    []string        // the changes in their order
+	ending  int             // how often a console is still being ended
 }
 
 func (s *engineService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -39,6 +40,12 @@ func (s *engineService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodGet && r.URL.Path == "/v1/nodes" {
 		w.Header().Set("Content-Type", "application/json")
+		for _, n := range s.nodes {
+			n["stopping"] = s.ending > 0
+		}
+		if s.ending > 0 {
+			s.ending--
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"nodes": s.nodes})
 		return
 	}
@@ -49,6 +56,9 @@ func (s *engineService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.enabled[path[3]] = body.Enabled
+	if !body.Enabled {
+		s.ending = 3
+	}
 	s.told = append(s.told, fmt.Sprint(path[3], " ", body.Enabled))
 	w.WriteHeader(http.StatusAccepted)
 }
@@ -167,6 +177,9 @@ func TestIronicEngine(t *testing.T) {
 	e.well(other+"\n", psArgs("another")...)
 	e.well("the console of rack-1 is cold *\n", "logs", id)
 	e.well("", "rm", "--force", id)
+	if e.service.ending > 0 {
+		t.Error("rm did not wait until the console had ended")
+	}
 	e.well("", psArgs("lab")...)
 	e.badly(1, "no such container", "port", name, "5900/tcp")
 	e.badly(1, "no such container", "logs", name)

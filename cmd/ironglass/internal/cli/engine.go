@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 )
@@ -22,6 +23,9 @@ import (
 // defaultEngineConfig is where the engine's settings are, unless
 // IRONGLASS_ENGINE_CONFIG names another file. It need not be there.
 const defaultEngineConfig = "/etc/ironglass/ironic-engine.yaml"
+
+// engineLook is the time between two looks at a console that is being ended.
+const engineLook = 100 * time.Millisecond
 
 // engineCalls are the six calls that Ironic's container provider makes of its
 // container_executable. None leaves a process behind or keeps a stream open.
@@ -253,6 +257,23 @@ func (e *engine) switchOn(c container) error {
 	return e.enable(c.Node, true)
 }
 
+// switchOff switches the node's console off and waits until what ran for it is
+// gone.
+func (e *engine) switchOff(c container) error {
+	if err := e.enable(c.Node, false); err != nil {
+		return err
+	}
+	for end := time.Now().Add(answerTimeout); ; time.Sleep(engineLook) {
+		n, err := e.node(c.Node)
+		if err != nil || !n.Stopping {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("what runs for the node %s does not end: look at the service's log", n.Name)
+		}
+	}
+}
+
 // enable switches a node's console on or off.
 func (e *engine) enable(node string, on bool) error {
 	client, err := e.client()
@@ -270,6 +291,7 @@ func (e *engine) enable(node string, on bool) error {
 // engineNode is what the service says of a node.
 type engineNode struct {
 	Name, UUID, Kind, State, Reason string
+	Stopping                        bool
 	RFB                             *struct {
 		Host string
 		Port int
@@ -363,7 +385,7 @@ func (e *engine) rm(args []string) error {
 	}
 	_, err = e.node(c.Node)
 	if err == nil {
-		err = e.enable(c.Node, false)
+		err = e.switchOff(c)
 	}
 	// A node that is gone has no console.
 	if err != nil && !errors.Is(err, errNoNode) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -243,14 +244,17 @@ func redacted(text string, u *url.URL) string {
 	return text
 }
 
-// flag reads true or false.
-func (d *document) flag(path string, n *yaml.Node, into *bool) {
-	switch {
-	case n.Kind == yaml.ScalarNode && n.Value == "true":
-		*into = true
-	case n.Kind == yaml.ScalarNode && n.Value == "false":
-		*into = false
-	default:
-		d.fail(n, "%s is to be true or false", path)
+// flag reads true or false, and reports whether it is one.
+func (d *document) flag(path string, n *yaml.Node, into *bool) bool {
+	var text string
+	if !d.text(path, n, &text) {
+		return false
 	}
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		d.fail(n, "%s: %q is neither true nor false", path, text)
+		return false
+	}
+	*into = v
+	return true
 }

@@ -88,7 +88,7 @@ func TestOpenStackComplaints(t *testing.T) {
 		"not a host":        {ironic + "    endpoints: [h, 'http://u:hunter2@h']\n", []string{`3: inventory.ironic.endpoints: "h" is not the address`, "3: inventory.ironic.endpoints: "}},
 		"not a list":        {ironic + "    endpoints: http://h\n", []string{"3: inventory.ironic.endpoints is to be a list"}},
 		"interval":          {ironic + endpoint + "    interval: 5ms\n", []string{"4: inventory.ironic.interval: 5ms is too short"}},
-		"trusted":           {ironic + endpoint + "    trusted: yes\n", []string{"4: inventory.ironic.trusted is to be true or false"}},
+		"trusted":           {ironic + endpoint + "    trusted: yes\n", []string{`4: inventory.ironic.trusted: "yes" is neither true nor false`}},
 		"no password":       {ironic + endpoint + "    auth: {username: u}\n", []string{"4: inventory.ironic.auth: username and password_file go together"}},
 		"password":          {ironic + endpoint + "    auth: {username: u, password: hunter2}\n", []string{`4: inventory.ironic.auth: unknown key "password"`}},
 		"colon":             {ironic + endpoint + "    auth: {username: 'u:v', password_file: secret}\n", []string{"4: inventory.ironic.auth.username: "}},
