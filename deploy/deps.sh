@@ -22,7 +22,7 @@ test='gcc libc6-dev
 	chromium|chromium-browser
 	tigervnc-viewer xclip xtightvncviewer ssvnc gvncviewer libvncserver-dev
 	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify
-	nova-consoleproxy rabbitmq-server'
+	nova-consoleproxy rabbitmq-server ironic-common python3-keystone'
 lint='shellcheck'
 
 # What these packages would start with the machine. The tests run programs of

@@ -33,10 +33,11 @@ var allowed = map[string][]string{
 	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
-	"proxy/nova":   {},
-	"proxy/typing": {"x11/keysym"},
-	"web":          {},
+	"proxy":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
+	"proxy/nova":     {},
+	"proxy/keystone": {},
+	"proxy/typing":   {"x11/keysym"},
+	"web":            {},
 	// What the pages do is tried against a made-up service with a real picture.
 	"web/pagetest": {"rfb", "rfb/rfbtest", "web"},
 	// A launcher knows RFB only as far as the greeting.

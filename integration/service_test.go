@@ -145,6 +145,21 @@ func startService(t testing.TB, nodes ...*node) *service {
 
 func (s *service) start(t testing.TB) {
 	t.Helper()
+	s.launch(t)
+	eventually(t, "the service to be ready", func() error {
+		select {
+		case <-s.ended:
+			t.Fatalf("the service ended: %v\n%s", s.err, s.output)
+		default:
+		}
+		_, err := s.get(t, "/readyz", http.StatusOK)
+		return err
+	})
+}
+
+// launch starts the service and does not wait for it.
+func (s *service) launch(t testing.TB) {
+	t.Helper()
 	s.output = &logBuffer{}
 	s.ended = make(chan struct{})
 	s.cmd = exec.Command(built.ironglass, "serve", "-config", s.config())
@@ -161,15 +176,6 @@ func (s *service) start(t testing.TB) {
 		if t.Failed() {
 			t.Logf("the service wrote:\n%s", s.output)
 		}
-	})
-	eventually(t, "the service to be ready", func() error {
-		select {
-		case <-s.ended:
-			t.Fatalf("the service ended: %v\n%s", s.err, s.output)
-		default:
-		}
-		_, err := s.get(t, "/readyz", http.StatusOK)
-		return err
 	})
 }
 

@@ -177,7 +177,7 @@ func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Conso
 	}
 	for {
 		_, changed := c.watch()
-		over := c.over() || !by.admin && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
+		over := c.over() || by.claims.ID != "" && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
 		err := tell()
 		if over && err == nil {
 			err = errOver
@@ -190,7 +190,7 @@ func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Conso
 
 // fleetEvents is GET /v1/events: all nodes at once, and each again when it
 // changes.
-func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
+func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request, by caller) {
 	st, p := s.openStream(w, r, "")
 	if p != nil {
 		respondProblem(w, p)
@@ -200,7 +200,7 @@ func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
 	f := follower{s: s, st: st, seed: maphash.MakeSeed()}
 	for {
 		changed := s.changes.watch()
-		if f.tell(s.Consoles()) != nil || st.await(changed) != nil {
+		if f.tell(s.visible(by)) != nil || st.await(changed) != nil {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/ironglass/ironglass/proxy/keystone"
 	"github.com/ironglass/ironglass/proxy/token"
 )
 
@@ -87,8 +88,12 @@ type caller struct {
 	admin bool
 	// name is the subject of the certificate that says so; else empty.
 	name string
-	// claims are what the caller's console token says, where admin is not set.
+	// claims are what the caller's console token says, where admin is not set;
+	// of a person's only the mode is.
 	claims token.Claims
+	// person is whose token of Keystone's it is; nil without one. What the
+	// person may do depends on the node: see within.
+	person *keystone.Person
 }
 
 // decides reports whether the caller may decide over others at the console.
@@ -132,11 +137,20 @@ func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode)
 // the sender may make it, and says who that is.
 func (s *Service) identify(r *http.Request) (caller, *problem) {
 	a := s.access.Load()
+	if given := r.Header.Get("X-Auth-Token"); given != "" && a.Keystone != nil {
+		return s.identifyPerson(r, a, given)
+	}
 	by := caller{admin: true}
 	certificate := a.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 	if a.closed() && !certificate {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		switch {
+		case a.Keystone != nil && given == "":
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a credential: send a token of Keystone as X-Auth-Token.")
+		case a.APIToken == "" && !a.ClientCertificates:
+			s.metrics.refuse("credential")
+			return by, newProblem(http.StatusUnauthorized, "credential-wrong", "The API takes tokens of Keystone, as X-Auth-Token.")
 		case a.APIToken == "":
 			return by, newProblem(http.StatusUnauthorized, "credential-missing",
 				"The API needs a certificate: send one that the service's api.client_ca has signed.")

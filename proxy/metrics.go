@@ -91,7 +91,7 @@ func (m *metrics) vectors() []prometheus.Collector {
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes, m.streams, m.rfbPorts,
+		m.skipped, m.mended, m.frameBytes, m.streams, m.rfbPorts, keystoneChecks,
 	}
 }
 
@@ -110,6 +110,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range m.vectors() {
 		v.Collect(ch)
 	}
+	m.s.collectKeystone(ch)
 	sum := m.s.stats()
 	var states [len(stateNames)]int
 	viewers := 0

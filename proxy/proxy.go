@@ -93,6 +93,11 @@ type Node struct {
 	Recording recording.Settings
 	// Backend makes the console run.
 	Backend Backend
+	// Unavailable, where it is not empty, says for a person why the node can
+	// have no console, without a full stop. Backend is not used then.
+	Unavailable string
+	// About is what else is said of the node.
+	About About
 }
 
 // Limits bound what people can ask for. Zero is the default, negative is no
@@ -169,6 +174,8 @@ type Config struct {
 	RFB *RFB
 	// Nova has tokens checked that Nova gave out; nil where there are none.
 	Nova *Nova
+	// Inventory, if not nil, says how current the nodes are.
+	Inventory func() Inventory
 	// Ready, if not nil, is asked by /readyz; its error is a person's to read.
 	Ready func(ctx context.Context) error
 	// Log takes what happens; nil discards it. No token is ever logged.
@@ -192,6 +199,7 @@ type Service struct {
 	changes  changes
 	auditor  *auditor // nil without AuditFile
 	recorded *recordingMetrics
+	listed   *inventoryMetrics // nil without Config.Inventory
 	replays  replays
 	page     *page
 	rfb      *rfbFront     // nil without RFB
@@ -261,7 +269,7 @@ func (s *Service) open() error {
 			return err
 		}
 	}
-	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
+	if err := s.register(); err != nil {
 		s.rfb.stopListening()
 		s.rfb.wait()
 		s.auditor.close()
@@ -269,6 +277,26 @@ func (s *Service) open() error {
 	}
 	s.rfb.setNodes(s.roster.Load().consoles)
 	return nil
+}
+
+// collectors are the parts of the service's metrics.
+func (s *Service) collectors() []prometheus.Collector {
+	all := []prometheus.Collector{s.metrics, s.recorded}
+	if s.cfg.Inventory != nil {
+		all = append(all, s.listed)
+	}
+	return all
+}
+
+func (s *Service) register() error {
+	if s.cfg.Inventory != nil {
+		s.listed = newInventoryMetrics(s.cfg.Inventory)
+	}
+	var errs error
+	for _, m := range s.collectors() {
+		errs = errors.Join(errs, s.cfg.Metrics.Register(m))
+	}
+	return errs
 }
 
 func (c Config) withDefaults() Config {
@@ -337,8 +365,9 @@ func (s *Service) Close(ctx context.Context) error {
 	go s.drain(done)
 	select {
 	case <-done:
-		s.cfg.Metrics.Unregister(s.metrics)
-		s.cfg.Metrics.Unregister(s.recorded)
+		for _, m := range s.collectors() {
+			s.cfg.Metrics.Unregister(m)
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ending the sessions: %w", ctx.Err())

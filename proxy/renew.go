@@ -15,7 +15,7 @@ func (s *Service) renewToken(w http.ResponseWriter, r *http.Request, c *Console,
 			return
 		}
 	}
-	if by.admin {
+	if by.claims.ID == "" {
 		respondProblem(w, newProblem(http.StatusForbidden, "renew",
 			"The holder of the API's credential makes new tokens with POST .../console/tokens; a console token renews itself here."))
 		return

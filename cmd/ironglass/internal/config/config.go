@@ -59,9 +59,16 @@ type Config struct {
 	StateDir string
 	// Recording is where recordings are kept.
 	Recording Recording
-	// Nodes are the machines.
+	// Nodes are the machines that the file lists.
 	Nodes *inventory.Inventory
+	// Ironic, if not nil, has further ones.
+	Ironic *Ironic
+	// Keystone, if not nil, says whose tokens open the API.
+	Keystone *Keystone
 }
+
+// Closed reports whether the API asks for a credential.
+func (c *Config) Closed() bool { return c.TokenFile != "" || c.ClientCA != "" || c.Keystone != nil }
 
 // Recording is where recordings are kept and for how long.
 type Recording struct {

@@ -60,6 +60,8 @@ recording: {dir: films, keep: 720h, max_total: 20GiB}
 nodes:
   - name: rack1-u12
     uuid: 99694c1e-6327-4d58-9466-87f7265958af
+    owner: 5c1a1e0000000000000000000000abcd
+    lessee: 5c1a1e0000000000000000000000abce
     bmc: {address: 192.0.2.10, username: admin, password_file: password}
     console: {command: [xterm, -fs, 13, ""], geometry: 800x600, recording: {mode: ring, minutes: 30, max_size: 64MiB}}
   - &vm
@@ -84,6 +86,9 @@ nodes:
 	c, err := config.Load("c.yaml")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if a := c.Nodes.Nodes()[0].About; a != (inventory.About{Owner: "5c1a1e0000000000000000000000abcd", Lessee: "5c1a1e0000000000000000000000abce"}) {
+		t.Errorf("of the first node it is said: %+v", a)
 	}
 	if c.Listen != "0.0.0.0:6080" || c.PublicURL != "https://console.example.net/glass" || len(c.AllowedOrigins) != 2 ||
 		c.Linger != 90*time.Second || c.TLS == nil || c.ClientCA != "cert.pem" || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||
@@ -194,7 +199,7 @@ func TestComplaints(t *testing.T) {
 		"unknown keys":   {node + "listne: x\nlauncher: {process: {idle: 1m}}\n", []string{`2: the file: unknown key "listne": use one of listen, `, `3: launcher.process: unknown key "idle": use one of supervisor, idle_exit`}},
 		"unknown below":  {"nodes:\n- name: a\n  consol: {}\n  console: {command: [x], rfbs: y}\n", []string{`3: node: unknown key "consol"`, `4: node.console: unknown key "rfbs"`}},
 		"twice":          {node + "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", []string{"3: listen is there twice, first in line 2"}},
-		"later":          {node + "\napi: {keystone: x}\nlauncher: {docker: {}}\n", []string{"3: api.keystone is not in this version", "4: launcher.docker is not in this version"}},
+		"later":          {node + "\nlauncher: {docker: {}}\n", []string{"3: launcher.docker is not in this version"}},
 		"recipe":         {"nodes:\n- name: a\n  console:\n    recipe: auto\n", []string{"4: node.console.recipe is not in this version: use command"}},
 		"rfb range":      {node + "rfb: {ports: 9-8, connect: 0, listen: \"127.0.0.1:5900\", none: perhaps, tls: {cert: c.yaml}}\n", []string{`2: rfb.ports: "9-8" is not a range of ports`, `2: rfb.connect: "0" is not a port`, `2: rfb.listen: "127.0.0.1:5900" is not a host`, `2: rfb.none: "perhaps" is neither true nor false`, "2: rfb.tls needs all three: cert, key and client_ca"}},
 		"rfb open":       {node + "rfb: {listen: 192.0.2.1}\n", []string{"2: rfb: viewers that reach 192.0.2.1 would have no way to prove who they are: set rfb.tls, or rfb.none"}},

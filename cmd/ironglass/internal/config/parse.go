@@ -63,12 +63,16 @@ func (d *document) config(top *yaml.Node, c *Config) {
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
 		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},
 		{name: "state_dir", read: func(path string, n *yaml.Node) { d.text(path, n, &c.StateDir) }},
+		{name: "inventory", read: func(path string, n *yaml.Node) { d.inventory(path, n, c) }},
 		{name: "nodes", read: func(_ string, n *yaml.Node) { nodes = n }},
 	})
-	if nodes == nil {
-		d.fail(top, "there are no nodes: list them under nodes")
-	} else {
+	switch {
+	case nodes != nil:
 		d.nodes(nodes, c)
+	case c.Ironic != nil:
+		c.Nodes, _ = inventory.New(nil) // none are sound
+	default:
+		d.fail(top, "there are no nodes: list them under nodes, or name an inventory")
 	}
 	d.listen(top, listen, c)
 	d.stateDir(top, c)
@@ -91,8 +95,8 @@ func (d *document) listen(top, n *yaml.Node, c *Config) {
 		d.check("listen", n, err)
 		return
 	}
-	if c.TokenFile == "" && c.ClientCA == "" && !loopback(host) {
-		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file or api.client_ca, or listen on %s", c.Listen, DefaultListen)
+	if !c.Closed() && !loopback(host) {
+		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file, api.client_ca or api.keystone, or listen on %s", c.Listen, DefaultListen)
 	}
 	if c.ClientCA != "" && c.TLS == nil {
 		d.fail(d.clientCA, "api.client_ca: certificates come with TLS alone: set tls, or use api.token_file")
@@ -198,7 +202,7 @@ func (d *document) api(path string, n *yaml.Node, c *Config) {
 			d.file(path, n, &c.ClientCA)
 			d.clientCA = n
 		}},
-		{name: "keystone", later: "use token_file or client_ca"},
+		{name: "keystone", read: func(path string, n *yaml.Node) { d.keystone(path, n, c) }},
 	})
 }
 
@@ -312,6 +316,8 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 	d.mapping("node", n, []key{
 		{name: "name", read: text("name", &node.Name)},
 		{name: "uuid", read: text("uuid", &node.UUID)},
+		{name: "owner", read: text("owner", &node.About.Owner)},
+		{name: "lessee", read: text("lessee", &node.About.Lessee)},
 		{name: "bmc", read: func(path string, n *yaml.Node) {
 			var bmc inventory.BMC
 			d.mapping(path, n, []key{
