@@ -213,13 +213,24 @@ func console(a apiNode, trusted bool) (inventory.Console, error) {
 			return fail("geometry: %v", err)
 		}
 	}
-	if !trusted && c.Command != nil {
-		return fail("command would run a program on ironglass' machine: set inventory.ironic.trusted, if all who may write driver_info and extra may do that")
+	return c, allowed(c, trusted)
+}
+
+// allowed says why a console must not be that was named by who may not be
+// trusted with this machine.
+func allowed(c inventory.Console, trusted bool) error {
+	what := ""
+	switch {
+	case trusted:
+	case c.Command != nil:
+		what = "command would run a program on"
+	case local(c.RFB):
+		what = "rfb would reach into"
 	}
-	if !trusted && local(c.RFB) {
-		return fail("rfb would reach into ironglass' machine: set inventory.ironic.trusted, if all who may write driver_info and extra may do that")
+	if what == "" {
+		return nil
 	}
-	return c, nil
+	return fmt.Errorf("%s: %s ironglass' machine: set inventory.ironic.trusted, if all who may write driver_info and extra may do that", ConsoleKey, what)
 }
 
 // local reports whether an address of a VNC server is, or may be, of this very

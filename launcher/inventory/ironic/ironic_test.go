@@ -286,6 +286,30 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestTrustIsNotKept: what was trusted at the last start is not for that at
+// the next.
+func TestTrustIsNotKept(t *testing.T) {
+	n := native(1)
+	n["extra"] = map[string]any{"ironglass_console": map[string]any{"command": []string{"xterm"}}}
+	cfg := ironic.Config{
+		Endpoints: []string{"http://ironic"}, Trusted: true, Cache: filepath.Join(t.TempDir(), "ironic.json"),
+		HTTP: &http.Client{Transport: &api{nodes: []map[string]any{n}}},
+	}
+	s := source(t, io.Discard, cfg)
+	list, err := s.Read(t.Context())
+	if err != nil || list[0].Console.Command == nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	s.Keep(list)
+	for _, trusted := range []bool{true, false} {
+		cfg.Trusted = trusted
+		kept, _, err := source(t, io.Discard, cfg).Cached()
+		if err != nil || len(kept) != 1 || (kept[0].Console.Command != nil) != trusted || (kept[0].Fault == "") != trusted {
+			t.Errorf("trusted %v: %+v, %v", trusted, kept, err)
+		}
+	}
+}
+
 // TestConvert: what driver_info and extra say, and what is wrong with it.
 func TestConvert(t *testing.T) {
 	type m = map[string]any

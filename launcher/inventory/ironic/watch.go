@@ -134,6 +134,12 @@ func (s *Source) Cached() ([]inventory.Node, time.Time, error) {
 	if _, err := inventory.New(c.Nodes); err != nil {
 		return nil, time.Time{}, fmt.Errorf("%s holds nodes that cannot be: it is not used", s.cfg.Cache)
 	}
+	for i := range c.Nodes {
+		// What was trusted then need not be now.
+		if err := allowed(c.Nodes[i].Console, s.cfg.Trusted); err != nil {
+			c.Nodes[i].Fault, c.Nodes[i].Console = err.Error(), inventory.Console{}
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.ReadAt, s.status.Nodes = c.ReadAt, len(c.Nodes)
