@@ -1,12 +1,9 @@
 package serve
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"net/http"
-	"os"
 
+	"github.com/ironglass/ironglass/cmd/ironglass/internal/openstack"
 	"github.com/ironglass/ironglass/proxy"
 	"github.com/ironglass/ironglass/proxy/nova"
 )
@@ -18,21 +15,12 @@ func (s *service) nova() (*proxy.Nova, error) {
 	if c == nil {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		text, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("nova.ca cannot be read: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM: correct nova.ca", c.CA)
-		}
+	client, err := openstack.NewHTTP(c.CA)
+	if err != nil {
+		return nil, fmt.Errorf("nova.ca: %w", err)
 	}
-	s.openstack = &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, IdleConnTimeout: idleTime, ForceAttemptHTTP2: true,
-	}
+	s.compute = client
 	cfg := c.Client
-	cfg.HTTP = &http.Client{Transport: s.openstack}
+	cfg.HTTP = client
 	return &proxy.Nova{Client: nova.New(cfg), Hosts: c.Hosts, EnforceSessionTimeout: c.EnforceSessionTimeout}, nil
 }

@@ -112,8 +112,8 @@ type service struct {
 	keystone   *identity            // nil without
 	proxy      *proxy.Service
 	http       *http.Server
-	openstack  *http.Transport // for requests to Nova; nil where there are none
-	served     <-chan error    // set when the HTTP server still runs
+	compute    *http.Client // for requests to Nova; nil where there are none
+	served     <-chan error // set when the HTTP server still runs
 }
 
 // open makes everything ready to serve. What it opened before an error, end
@@ -342,8 +342,8 @@ func (s *service) end() error {
 	if s.listener != nil {
 		_ = s.listener.Close()
 	}
-	if s.openstack != nil {
-		s.openstack.CloseIdleConnections()
+	if s.compute != nil {
+		s.compute.CloseIdleConnections()
 	}
 	if s.store != nil && drained {
 		if err := s.store.Close(); err != nil {
