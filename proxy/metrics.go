@@ -22,7 +22,7 @@ type metrics struct {
 
 	consoles, viewers, frames, updates, rects *prometheus.Desc
 	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
-	skipped, mended, frameBytes               *prometheus.Desc
+	skipped, mended, frameBytes, roundTrip    *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -58,6 +58,7 @@ func newMetrics(s *Service) *metrics {
 		skipped:    desc("skipped_frames_total", "Pictures that viewers on slow paths were not sent, but newer ones."),
 		mended:     desc("mended_rectangles_total", "Rectangles sent exactly after they had been sent at a loss."),
 		frameBytes: desc("frame_bytes", "Pictures that are kept."),
+		roundTrip:  desc("viewer_round_trip_seconds", "From when a picture is ready until its viewer, which has it, says so."),
 	}
 	for _, mode := range []token.Mode{token.View, token.Operate} {
 		m.sessions.WithLabelValues(string(mode))
@@ -84,7 +85,7 @@ func (m *metrics) vectors() []prometheus.Collector {
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes, m.streams,
+		m.skipped, m.mended, m.frameBytes, m.streams, m.roundTrip,
 	}
 }
 
@@ -130,6 +131,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	total(m.encodeTime, sum.EncodeTime.Seconds())
 	total(m.skipped, float64(sum.Skipped))
 	total(m.mended, float64(sum.Mended))
+	ch <- prometheus.MustNewConstSummary(m.roundTrip, sum.RoundTrips, sum.RoundTripTime.Seconds(), nil)
 	gauge(m.cacheBytes, float64(sum.CacheBytes))
 	gauge(m.frameBytes, float64(sum.FrameBytes))
 }
