@@ -143,10 +143,10 @@ func inJSON(t reflect.Type) string {
 // withArticle is a kind of JSON value in a sentence. encoding/json says of a
 // number that does not fit what it is.
 func withArticle(kind string) string {
-	switch {
-	case kind == "array" || kind == "object":
+	switch kind {
+	case "array", "object":
 		return "an " + kind
-	case kind == "bool":
+	case "bool":
 		return "true or false"
 	}
 	return "a " + kind
