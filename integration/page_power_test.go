@@ -3,7 +3,9 @@ package integration
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -45,8 +47,8 @@ func TestPagePower(t *testing.T) {
 	p.clickOn(t, "#ask-no")
 	p.clickOn(t, `[data-power="off"]`)
 	p.clickOn(t, "#ask-yes")
-	m.await(t, "POWERDOWN") // and no RESET before it
 	p.awaitTrue(t, `/told to power off/.test(document.querySelector('[data-notice="power"] .notice-text')?.textContent)`)
+	m.await(t, "POWERDOWN") // and no RESET before it
 
 	// What the screen showed goes away, and the firmware starts over.
 	screen, err := p.canvas()
@@ -68,6 +70,22 @@ func TestPagePower(t *testing.T) {
 	m.await(t, "RESET")
 	p.awaitTrue(t, fmt.Sprintf(`window.least < %d`, lit(screen)/2))
 	eventually(t, "the firmware to start over", booted)
+
+	// The same from the command line.
+	command := func(action string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), built.ironglass, "power", "rack7", action, "-server", s.url).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := command("reset"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	m.await(t, "RESET")
+	if out, err := command("status"); err != nil || out != "unknown\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := command("on"); err == nil || !strings.Contains(out, "not switch it on") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 // stays reports an error while the firmware is still writing: what follows

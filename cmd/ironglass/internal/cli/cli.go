@@ -51,6 +51,7 @@ func commands() []command {
 		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand},
 		{"type", "NODE TEXT", 2, "type a text into a node's console; - is standard input", typeCommand},
 		{"keys", "NODE KEYS...", 2, "type keys such as Ctrl+Alt+Delete or F2 into a node's console", keysCommand},
+		{"power", "NODE ACTION", 2, "switch a node's power: on, off, cycle or reset; status prints it", powerCommand},
 		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand},
 		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand},
 		{"version", "", 0, "print the program's version", versionCommand},
