@@ -22,9 +22,9 @@ type metrics struct {
 	unaudited prometheus.Counter
 	streams   *prometheus.Desc
 
-	consoles, viewers, frames, updates, rects *prometheus.Desc
-	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
-	skipped, mended, frameBytes, rfbPorts     *prometheus.Desc
+	consoles, viewers, frames, updates, rects        *prometheus.Desc
+	encodes, hits, encodeTime, cacheBytes            *prometheus.Desc
+	skipped, mended, frameBytes, rfbPorts, roundTrip *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -62,6 +62,7 @@ func newMetrics(s *Service) *metrics {
 		mended:     desc("mended_rectangles_total", "Rectangles sent exactly after they had been sent at a loss."),
 		frameBytes: desc("frame_bytes", "Pictures that are kept."),
 		rfbPorts:   desc("rfb_ports", "Nodes' RFB ports, by whether they are listened at: open, shut.", "state"),
+		roundTrip:  desc("viewer_round_trip_seconds", "From when a picture is ready until its viewer, which has it, says so."),
 	}
 	for _, mode := range []token.Mode{token.View, token.Operate} {
 		m.sessions.WithLabelValues(string(mode))
@@ -91,7 +92,7 @@ func (m *metrics) vectors() []prometheus.Collector {
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes, m.streams, m.rfbPorts, keystoneChecks,
+		m.skipped, m.mended, m.frameBytes, m.streams, m.rfbPorts, m.roundTrip, keystoneChecks,
 	}
 }
 
@@ -138,6 +139,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	total(m.encodeTime, sum.EncodeTime.Seconds())
 	total(m.skipped, float64(sum.Skipped))
 	total(m.mended, float64(sum.Mended))
+	ch <- prometheus.MustNewConstSummary(m.roundTrip, sum.RoundTrips, sum.RoundTripTime.Seconds(), nil)
 	gauge(m.cacheBytes, float64(sum.CacheBytes))
 	gauge(m.frameBytes, float64(sum.FrameBytes))
 	if f := m.s.rfb; f != nil {

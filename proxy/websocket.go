@@ -99,7 +99,7 @@ func (s *Service) admit(r *http.Request) (token.Claims, *Console, *problem) {
 	}
 	if text == "" {
 		return token.Claims{}, nil, newProblem(http.StatusForbidden, "token-missing",
-			"A console is opened with a token: /websockify?token=..., or a cookie of that name.")
+			"This address holds no token, which is what opens a console: .../websockify?token=..., or a cookie named token.")
 	}
 	claims, c, p := s.checkToken(r.Context(), text)
 	if p == nil && !c.Status().Enabled {

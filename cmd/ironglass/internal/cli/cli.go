@@ -54,6 +54,7 @@ func commands() []command {
 		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand, nil},
 		{"type", "NODE TEXT", 2, "type a text into a node's console; - is standard input", typeCommand, nil},
 		{"keys", "NODE KEYS...", 2, "type keys such as Ctrl+Alt+Delete or F2 into a node's console", keysCommand, nil},
+		{"power", "NODE ACTION", 2, "switch a node's power: on, off, cycle or reset; status prints it", powerCommand, nil},
 		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand, nil},
 		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand, nil},
 		{"ironic-engine", "CALL", 1, "answer Ironic's calls of its container_executable", nil, engineCommand},
