@@ -21,8 +21,13 @@ test='gcc libc6-dev
 	x11-utils x11-apps x11-xserver-utils xdotool
 	chromium|chromium-browser
 	tigervnc-viewer xclip xtightvncviewer ssvnc gvncviewer libvncserver-dev
-	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify'
+	tigervnc-standalone-server tigervnc-scraping-server x11vnc websockify
+	nova-consoleproxy rabbitmq-server ironic-common python3-keystone'
 lint='shellcheck'
+
+# What these packages would start with the machine. The tests run programs of
+# their own, and one of these takes the port of `make run`.
+services='nova-novncproxy nova-serialproxy nova-spicehtml5proxy rabbitmq-server epmd.socket'
 
 case "${1-}" in
 run) wanted=$run ;;
@@ -101,6 +106,11 @@ fi
 
 echo "$0: installing" $words >&2
 $as_root apt-get update -qq
+if [ -d /run/systemd/system ]; then
+	for word in $words; do
+		case $word in nova-consoleproxy | rabbitmq-server) $as_root systemctl --quiet mask $services ;; esac
+	done
+fi
 # The lock is waited for: another apt-get may be at work on a fresh machine.
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	-o DPkg::Lock::Timeout=300 $(choose "$words") >&2

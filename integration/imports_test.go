@@ -33,9 +33,11 @@ var allowed = map[string][]string{
 	"x11/keysym":   {},
 	"ipmi":         {},
 	// The proxy declares what it needs of a launcher and imports none.
-	"proxy":        {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
-	"proxy/typing": {"x11/keysym"},
-	"web":          {},
+	"proxy":          {"rfb/pixel", "rfb/wire", "rfb/encoding", "rfb/security", "rfb", "rfb/fbs", "rfb/notice", "x11/keysym"},
+	"proxy/nova":     {},
+	"proxy/keystone": {},
+	"proxy/typing":   {"x11/keysym"},
+	"web":            {},
 	// What the pages do is tried against a made-up service with a real picture.
 	"web/pagetest": {"rfb", "rfb/rfbtest", "web"},
 	// A launcher knows RFB only as far as the greeting.
@@ -45,7 +47,7 @@ var allowed = map[string][]string{
 	"cmd":                {"rfb", "x11", "ipmi", "proxy", "launcher", "web"},
 	// The engine is tried against what others wrote, and a session is looked
 	// into for what it leaves; all else is tried by its programs.
-	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/typing"},
+	"integration": {"rfb", "rfb/encoding", "rfb/fbs", "rfb/pixel", "rfb/rfbtest", "rfb/security", "rfb/wire", "x11", "x11/session", "proxy/nova", "proxy/typing"},
 	// What is measured is a program; the X program that draws connects as x11 does.
 	"integration/loads":      {"rfb/encoding", "rfb/pixel", "rfb/rfbtest", "rfb/wire"},
 	"integration/benchproxy": {"integration/loads"},

@@ -26,6 +26,7 @@ type service struct {
 	url    string // ends without a slash
 	dir    string // of its configuration, state and temporary files
 	nodes  []*node
+	more   string // lines of the configuration besides the usual ones
 	cmd    *exec.Cmd
 	output *logBuffer
 
@@ -99,7 +100,7 @@ func (s *service) configure(t testing.TB, listen string) {
 	t.Helper()
 	s.url = "http://" + listen
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\nnodes:\n", listen, filepath.Join(s.dir, "state"))
+	fmt.Fprintf(&b, "listen: %s\nlauncher: {process: {}}\nstate_dir: %s\n%snodes:\n", listen, filepath.Join(s.dir, "state"), s.more)
 	for _, n := range s.nodes {
 		if n.rfb != "" {
 			fmt.Fprintf(&b, "  - name: %s\n    console: {rfb: %s", n.name, n.rfb)
@@ -144,6 +145,21 @@ func startService(t testing.TB, nodes ...*node) *service {
 
 func (s *service) start(t testing.TB) {
 	t.Helper()
+	s.launch(t)
+	eventually(t, "the service to be ready", func() error {
+		select {
+		case <-s.ended:
+			t.Fatalf("the service ended: %v\n%s", s.err, s.output)
+		default:
+		}
+		_, err := s.get(t, "/readyz", http.StatusOK)
+		return err
+	})
+}
+
+// launch starts the service and does not wait for it.
+func (s *service) launch(t testing.TB) {
+	t.Helper()
 	s.output = &logBuffer{}
 	s.ended = make(chan struct{})
 	s.cmd = exec.Command(built.ironglass, "serve", "-config", s.config())
@@ -160,15 +176,6 @@ func (s *service) start(t testing.TB) {
 		if t.Failed() {
 			t.Logf("the service wrote:\n%s", s.output)
 		}
-	})
-	eventually(t, "the service to be ready", func() error {
-		select {
-		case <-s.ended:
-			t.Fatalf("the service ended: %v\n%s", s.err, s.output)
-		default:
-		}
-		_, err := s.get(t, "/readyz", http.StatusOK)
-		return err
 	})
 }
 

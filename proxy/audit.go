@@ -170,6 +170,15 @@ func (s *Service) Reopen() error { return s.auditor.reopen() }
 // audit notes who did what, never what was typed or seen. r is what asked for
 // it, nil where nobody did, c the console that it was done to.
 func (s *Service) audit(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr) {
+	from := ""
+	if r != nil {
+		from = remoteAddress(r)
+	}
+	s.auditFrom(action, by, from, c, attrs...)
+}
+
+// auditFrom is audit for what came from a network address, "" for none.
+func (s *Service) auditFrom(action string, by caller, from string, c *Console, attrs ...slog.Attr) {
 	if s.auditor == nil {
 		return
 	}
@@ -177,8 +186,8 @@ func (s *Service) audit(action string, by caller, r *http.Request, c *Console, a
 	if by.claims.ID != "" {
 		all = append(all, slog.String("token_id", by.claims.ID))
 	}
-	if r != nil {
-		all = append(all, slog.String("from", remoteAddress(r)))
+	if from != "" {
+		all = append(all, slog.String("from", from))
 	}
 	s.auditor.records.LogAttrs(context.Background(), slog.LevelInfo, action, append(all, attrs...)...)
 }

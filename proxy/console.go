@@ -103,6 +103,8 @@ type Console struct {
 	metrics *metrics
 	revoke  func(node string) error
 
+	about atomic.Pointer[About] // never nil; the node's is the first
+
 	audit    func(action string, by caller, r *http.Request, c *Console, attrs ...slog.Attr)
 	typist   typist // types into it for people
 	recorder recorder
@@ -138,6 +140,7 @@ func newConsole(n Node, s *Service) *Console {
 		recorder: s.recorderFor(n),
 	}
 	c.used.from = c.status.Since
+	c.about.Store(&n.About)
 	c.clock = time.AfterFunc(math.MaxInt64, c.tick)
 	c.clock.Stop() // until there is something to wait for
 	return c
@@ -158,6 +161,9 @@ func (c *Console) watch() (Status, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.status
+	if st.State == Cold && c.node.Unavailable != "" {
+		st.State, st.Reason = Failed, c.node.Unavailable
+	}
 	if c.hub != nil {
 		st.Viewers = int(c.hub.viewers.Load())
 		st.Width, st.Height = c.hub.size()
@@ -296,6 +302,7 @@ func (c *Console) haltLocked(why *parting) (stop func()) {
 // done.
 func (c *Console) stop(h *hub, why *parting, before <-chan struct{}, done chan<- struct{}) {
 	defer c.work.Done()
+	defer c.notify() // it is not stopping any more
 	defer close(done)
 	if before != nil {
 		<-before
@@ -315,6 +322,22 @@ func (c *Console) stop(h *hub, why *parting, before <-chan struct{}, done chan<-
 		return
 	}
 	c.log.Info("console stopped", "reason", why.text)
+}
+
+// stopping reports whether what the backend runs is still being ended.
+func (c *Console) stopping() bool {
+	c.mu.Lock()
+	done := c.stopped
+	c.mu.Unlock()
+	if done == nil {
+		return false
+	}
+	select {
+	case <-done:
+		return false
+	default:
+		return true
+	}
 }
 
 // retire ends the viewers' sessions, the console's and what the backend runs,

@@ -182,7 +182,7 @@ func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Conso
 	}
 	for {
 		_, changed := c.watch()
-		over := c.over() || !by.admin && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
+		over := c.over() || by.claims.ID != "" && by.claims.Generation != s.cfg.Tokens.Generation(c.node.Name)
 		err := tell()
 		if over && err == nil {
 			err = errOver
@@ -195,17 +195,17 @@ func (s *Service) consoleEvents(w http.ResponseWriter, r *http.Request, c *Conso
 
 // fleetEvents is GET /v1/events: all nodes at once, and each again when it
 // changes.
-func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
+func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request, by caller) {
 	st, p := s.openStream(w, r, "")
 	if p != nil {
 		respondProblem(w, p)
 		return
 	}
 	defer st.close()
-	f := follower{st: st, seed: maphash.MakeSeed()}
+	f := follower{s: s, st: st, seed: maphash.MakeSeed()}
 	for {
 		changed := s.changes.watch()
-		if f.tell(s.Consoles()) != nil || st.await(changed) != nil {
+		if f.tell(s.visible(by)) != nil || st.await(changed) != nil {
 			return
 		}
 	}
@@ -213,6 +213,7 @@ func (s *Service) fleetEvents(w http.ResponseWriter, r *http.Request) {
 
 // follower is what a subscriber to all consoles was told.
 type follower struct {
+	s    *Service
 	st   *stream
 	seed maphash.Seed
 	all  []*Console
@@ -233,7 +234,7 @@ func (f *follower) tell(all []*Console) error {
 		if version == f.seen[i].version {
 			continue
 		}
-		view, err := json.Marshal(viewNode(c))
+		view, err := json.Marshal(f.s.viewNode(c))
 		if err != nil {
 			return err
 		}
@@ -255,7 +256,7 @@ func (f *follower) tellAll(all []*Console) error {
 	views := make([]json.RawMessage, len(all))
 	for i, c := range all {
 		version := c.version.Load()
-		view, err := json.Marshal(viewNode(c))
+		view, err := json.Marshal(f.s.viewNode(c))
 		if err != nil {
 			return err
 		}

@@ -10,3 +10,9 @@ func (c *Console) MayType(admin bool, secret string) string {
 	}
 	return ""
 }
+
+// ReadHead and ConnectTarget are the shared port's.
+var (
+	ReadHead      = readHead
+	ConnectTarget = connectTarget
+)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/ironglass/ironglass/proxy/keystone"
 	"github.com/ironglass/ironglass/proxy/token"
 )
 
@@ -87,8 +88,12 @@ type caller struct {
 	admin bool
 	// name is the subject of the certificate that says so; else empty.
 	name string
-	// claims are what the caller's console token says, where admin is not set.
+	// claims are what the caller's console token says, where admin is not set;
+	// of a person's only the mode is.
 	claims token.Claims
+	// person is whose token of Keystone's it is; nil without one. What the
+	// person may do depends on the node: see within.
+	person *keystone.Person
 }
 
 // decides reports whether the caller may decide over others at the console.
@@ -106,14 +111,14 @@ const tokenPrefix = "v4.public."
 func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode) (caller, *problem) {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given = strings.TrimSpace(given)
-	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(given, tokenPrefix) {
+	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(given, tokenPrefix) && !s.isNova(given) || equalSecrets(given, s.access.Load().APIToken) {
 		return s.identify(r)
 	}
 	if !s.mayConnect(r) {
 		s.metrics.refuse("origin")
 		return caller{}, newProblem(http.StatusForbidden, "origin", "Pages of this origin may not use consoles here.")
 	}
-	claims, of, p := s.checkToken(given)
+	claims, of, p := s.checkToken(r.Context(), given)
 	switch {
 	case p != nil:
 		s.metrics.refuse(p.Code)
@@ -132,11 +137,20 @@ func (s *Service) authorizeConsole(r *http.Request, c *Console, need token.Mode)
 // the sender may make it, and says who that is.
 func (s *Service) identify(r *http.Request) (caller, *problem) {
 	a := s.access.Load()
+	if given := r.Header.Get("X-Auth-Token"); given != "" && a.Keystone != nil {
+		return s.identifyPerson(r, a, given)
+	}
 	by := caller{admin: true}
 	certificate := a.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 	if a.closed() && !certificate {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		switch {
+		case a.Keystone != nil && given == "":
+			return by, newProblem(http.StatusUnauthorized, "credential-missing",
+				"The API needs a credential: send a token of Keystone as X-Auth-Token.")
+		case a.APIToken == "" && !a.ClientCertificates:
+			s.metrics.refuse("credential")
+			return by, newProblem(http.StatusUnauthorized, "credential-wrong", "The API takes tokens of Keystone, as X-Auth-Token.")
 		case a.APIToken == "":
 			return by, newProblem(http.StatusUnauthorized, "credential-missing",
 				"The API needs a certificate: send one that the service's api.client_ca has signed.")
@@ -170,10 +184,13 @@ func equalSecrets(a, b string) bool {
 
 // remoteAddress is the network address that the request came from, without
 // its port.
-func remoteAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+func remoteAddress(r *http.Request) string { return hostOf(r.RemoteAddr) }
+
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return r.RemoteAddr
+		return address
 	}
 	return host
 }

@@ -40,15 +40,7 @@ func (s *Service) api(h func(w http.ResponseWriter, r *http.Request, c *Console,
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		by, p := s.identify(r)
-		c := s.Console(r.PathValue("id"))
-		if p == nil && c == nil {
-			p = noNode(r)
-		}
-		if p != nil {
-			respondProblem(w, p)
-			return
-		}
-		h(w, r, c, by)
+		s.answer(w, r, s.Console(r.PathValue("id")), by, p, h)
 	}
 }
 
@@ -63,26 +55,39 @@ func (s *Service) consoleAPI(need token.Mode, h func(w http.ResponseWriter, r *h
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		c := s.Console(r.PathValue("id"))
 		by, p := s.authorizeConsole(r, c, need)
-		if p == nil && c == nil {
-			p = noNode(r)
-		}
+		s.answer(w, r, c, by, p, h)
+	}
+}
+
+// answer has h answer where nothing is wrong yet and the caller may do it.
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, c *Console, by caller, p *problem, h func(w http.ResponseWriter, r *http.Request, c *Console, by caller)) {
+	if p == nil && c == nil {
+		p = noNode(r)
+	}
+	if p == nil {
+		by, p = s.within(r, c, by)
+	}
+	if p != nil {
+		respondProblem(w, p)
+		return
+	}
+	r, done := by.bound(r)
+	defer done()
+	h(w, r, c, by)
+}
+
+// guarded wraps a handler of the API.
+func (s *Service) guarded(h func(w http.ResponseWriter, r *http.Request, by caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		by, p := s.identify(r)
 		if p != nil {
 			respondProblem(w, p)
 			return
 		}
-		h(w, r, c, by)
-	}
-}
-
-// guarded wraps a handler of the API.
-func (s *Service) guarded(h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		if _, p := s.identify(r); p != nil {
-			respondProblem(w, p)
-			return
-		}
-		h(w, r)
+		r, done := by.bound(r)
+		defer done()
+		h(w, r, by)
 	}
 }
 
@@ -132,7 +137,7 @@ func (s *Service) Handler() http.Handler {
 	})
 	mux.Handle("/v1/nodes/{id}/console/recordings/{rid}/replay", methods{http.MethodPost: s.api(s.postReplay)})
 	mux.Handle("/v1/replay", methods{http.MethodGet: s.getReplay, http.MethodPost: s.controlReplay})
-	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/v1/", s.guarded(func(w http.ResponseWriter, r *http.Request, _ caller) {
 		respondProblem(w, newProblem(http.StatusNotFound, "path", "The API has no %s.", r.URL.Path))
 	}))
 	mux.Handle("/openapi.yaml", methods{http.MethodGet: s.getOpenAPI})
@@ -200,5 +205,18 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	respondJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	body := map[string]string{"status": "ready"}
+	if s.cfg.Inventory != nil {
+		// The last list goes on, so that a lost inventory turns nobody away.
+		i := s.cfg.Inventory()
+		if i.Cause != "" && i.ReadAt.IsZero() {
+			respondProblem(w, newProblem(http.StatusServiceUnavailable, "inventory", "The nodes were never read from %s (%s).", i.Source, i.Cause))
+			return
+		}
+		body["inventory"] = "current"
+		if i.Cause != "" {
+			body["inventory"] = "kept, " + i.Cause
+		}
+	}
+	respondJSON(w, http.StatusOK, body)
 }

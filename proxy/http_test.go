@@ -163,11 +163,13 @@ func TestBadRequests(t *testing.T) {
 		{"not JSON", "PUT", console, `enabled`, nil, 400, "json"},
 		{"cut short", "PUT", console, `{"enabled":`, nil, 400, "json"},
 		{"an array", "PUT", console, `[true]`, nil, 400, "json"},
-		{"null", "PUT", console, `null`, nil, 400, "field"},
+		{"null", "PUT", console, `null`, nil, 400, "json"},
+		{"null where no field is needed", "POST", tokens, ` null `, nil, 400, "json"},
 		{"two objects", "PUT", console, `{"enabled":true}{"enabled":false}`, nil, 400, "json"},
 		{"missing field", "PUT", console, `{}`, nil, 400, "field"},
 		{"unknown field", "PUT", console, `{"enabled":true,"node":"n"}`, nil, 400, "field"},
 		{"wrong type", "PUT", console, `{"enabled":"yes"}`, nil, 400, "field"},
+		{"a string for a list", "POST", "/v1/nodes/n/console/keys", `{"keys":"F1"}`, nil, 400, "field"},
 		{"too large", "PUT", console, `{"enabled":` + strings.Repeat(" ", 1<<17) + `true}`, nil, 413, "too-large"},
 		{"too large behind", "PUT", console, `{"enabled":true}` + strings.Repeat(" ", 1<<17), nil, 413, "too-large"},
 		{"wrong mode", "POST", tokens, `{"mode":"admin"}`, nil, 400, "field"},
@@ -187,6 +189,9 @@ func TestBadRequests(t *testing.T) {
 			p := wantProblem(t, resp, c.status, c.code)
 			if strings.Contains(p.Detail, "goroutine") || strings.Contains(p.Detail, ".go:") {
 				t.Errorf("the detail %q speaks of the program's inside", p.Detail)
+			}
+			if strings.Contains(p.Detail, "[]") || strings.Contains(p.Detail, " bool") {
+				t.Errorf("the detail %q speaks of Go's types", p.Detail)
 			}
 			if c.status == 405 && resp.Header.Get("Allow") == "" {
 				t.Error("405 without Allow")
@@ -463,6 +468,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		`ironglass_consoles{state="live"} 1`, `ironglass_consoles{state="cold"} 0`, "ironglass_viewers 1",
 		`ironglass_sessions_total{mode="operate"} 1`, `ironglass_console_failures_total{cause="start"} 0`,
 		"ironglass_encode_seconds_total", "ironglass_session_seconds_bucket",
+		"ironglass_viewer_round_trip_seconds_count ", "ironglass_viewer_round_trip_seconds_sum ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s", want)

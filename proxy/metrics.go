@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ironglass/ironglass/proxy/ports"
 	"github.com/ironglass/ironglass/proxy/token"
 )
 
@@ -16,13 +17,14 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	failures *prometheus.CounterVec
+	ports    *prometheus.CounterVec
 
 	unaudited prometheus.Counter
 	streams   *prometheus.Desc
 
-	consoles, viewers, frames, updates, rects *prometheus.Desc
-	encodes, hits, encodeTime, cacheBytes     *prometheus.Desc
-	skipped, mended, frameBytes               *prometheus.Desc
+	consoles, viewers, frames, updates, rects        *prometheus.Desc
+	encodes, hits, encodeTime, cacheBytes            *prometheus.Desc
+	skipped, mended, frameBytes, rfbPorts, roundTrip *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -42,6 +44,7 @@ func newMetrics(s *Service) *metrics {
 		bytes:    counter("session_bytes_total", "Bytes exchanged with viewers.", "direction"),
 		refused:  counter("refused_total", "Requests refused, by cause.", "cause"),
 		failures: counter("console_failures_total", "Consoles that failed, by when: start, connect, lost.", "cause"),
+		ports:    counter("rfb_port_changes_total", "Nodes that did not get the RFB port they would have had, by cause.", "cause"),
 		unaudited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ironglass_audit_lost_total", Help: "Records that were not written into the audit log.",
 		}),
@@ -58,12 +61,17 @@ func newMetrics(s *Service) *metrics {
 		skipped:    desc("skipped_frames_total", "Pictures that viewers on slow paths were not sent, but newer ones."),
 		mended:     desc("mended_rectangles_total", "Rectangles sent exactly after they had been sent at a loss."),
 		frameBytes: desc("frame_bytes", "Pictures that are kept."),
+		rfbPorts:   desc("rfb_ports", "Nodes' RFB ports, by whether they are listened at: open, shut.", "state"),
+		roundTrip:  desc("viewer_round_trip_seconds", "From when a picture is ready until its viewer, which has it, says so."),
 	}
 	for _, mode := range []token.Mode{token.View, token.Operate} {
 		m.sessions.WithLabelValues(string(mode))
 	}
 	for _, cause := range []string{"start", "connect", "lost"} {
 		m.failures.WithLabelValues(cause)
+	}
+	for _, cause := range ports.Causes() {
+		m.ports.WithLabelValues(string(cause))
 	}
 	for _, direction := range []string{"sent", "received"} {
 		m.bytes.WithLabelValues(direction)
@@ -78,13 +86,13 @@ func (m *metrics) failure(cause string) { m.failures.WithLabelValues(cause).Inc(
 func (m *metrics) refuse(cause string) { m.refused.WithLabelValues(cause).Inc() }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures, m.unaudited}
+	return []prometheus.Collector{m.sessions, m.seconds, m.bytes, m.refused, m.failures, m.ports, m.unaudited}
 }
 
 func (m *metrics) descs() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		m.consoles, m.viewers, m.frames, m.updates, m.rects, m.encodes, m.hits, m.encodeTime, m.cacheBytes,
-		m.skipped, m.mended, m.frameBytes, m.streams,
+		m.skipped, m.mended, m.frameBytes, m.streams, m.rfbPorts, m.roundTrip, keystoneChecks,
 	}
 }
 
@@ -103,6 +111,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range m.vectors() {
 		v.Collect(ch)
 	}
+	m.s.collectKeystone(ch)
 	sum := m.s.stats()
 	var states [len(stateNames)]int
 	viewers := 0
@@ -130,6 +139,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	total(m.encodeTime, sum.EncodeTime.Seconds())
 	total(m.skipped, float64(sum.Skipped))
 	total(m.mended, float64(sum.Mended))
+	ch <- prometheus.MustNewConstSummary(m.roundTrip, sum.RoundTrips, sum.RoundTripTime.Seconds(), nil)
 	gauge(m.cacheBytes, float64(sum.CacheBytes))
 	gauge(m.frameBytes, float64(sum.FrameBytes))
+	if f := m.s.rfb; f != nil {
+		open, shut := f.count()
+		gauge(m.rfbPorts, float64(open), "open")
+		gauge(m.rfbPorts, float64(shut), "shut")
+	}
 }

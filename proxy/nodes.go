@@ -27,9 +27,17 @@ type nodeView struct {
 	Operator string `json:"operator"`
 	Width    int    `json:"width"`
 	Height   int    `json:"height"`
+	// RFB is the node's own port; null where there is none.
+	RFB *rfbView `json:"rfb"`
 	// Power is what is known of the machine's, Recording what is recorded.
 	Power     nodePower     `json:"power"`
 	Recording nodeRecording `json:"recording"`
+	// Owner and Lessee are Keystone's projects.
+	Owner       string `json:"owner"`
+	Lessee      string `json:"lessee"`
+	Maintenance bool   `json:"maintenance"`
+	// Stopping is set while what ran for the console is still being ended.
+	Stopping bool `json:"stopping"`
 }
 
 type nodePower struct {
@@ -40,9 +48,22 @@ type nodeRecording struct {
 	Mode recording.Mode `json:"mode"`
 }
 
-func viewNode(c *Console) nodeView {
-	st := c.Status()
+// rfbView is where viewers that are no browsers reach a console.
+type rfbView struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+func (s *Service) viewNode(c *Console) nodeView {
+	st, about := c.Status(), c.about.Load()
+	var at *rfbView
+	if host, port, ok := s.rfb.address(c.node); ok {
+		at = &rfbView{host, port}
+	}
 	return nodeView{
+		RFB:      at,
+		Stopping: c.stopping(),
+		Owner:    about.Owner, Lessee: about.Lessee, Maintenance: about.Maintenance,
 		Name: c.node.Name, UUID: c.node.UUID, Kind: c.node.Kind,
 		Enabled: st.Enabled, State: st.State.String(), Since: st.Since.UTC(), Reason: st.Reason,
 		Viewers: st.Viewers, Width: st.Width, Height: st.Height,
@@ -52,13 +73,17 @@ func viewNode(c *Console) nodeView {
 }
 
 // listNodes is GET /v1/nodes.
-func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request) {
-	consoles := s.Consoles()
+func (s *Service) listNodes(w http.ResponseWriter, _ *http.Request, by caller) {
+	consoles := s.visible(by)
 	nodes := make([]nodeView, 0, len(consoles))
 	for _, c := range consoles {
-		nodes = append(nodes, viewNode(c))
+		nodes = append(nodes, s.viewNode(c))
 	}
-	respondJSON(w, http.StatusOK, map[string]any{"nodes": nodes})
+	body := map[string]any{"nodes": nodes}
+	if s.cfg.Inventory != nil && (by.person == nil || by.person.System) {
+		body["inventory"] = s.cfg.Inventory().view()
+	}
+	respondJSON(w, http.StatusOK, body)
 }
 
 // consoleInfo is how a console is reached, as Ironic says it.
@@ -80,7 +105,11 @@ func (s *Service) getConsole(w http.ResponseWriter, r *http.Request, c *Console,
 		respondJSON(w, http.StatusOK, consoleView{})
 		return
 	}
-	t, p := s.issue(r, c, by, token.Claims{Mode: token.Operate}, s.cfg.TokenTTL)
+	mode := token.Operate
+	if !by.mayOperate() {
+		mode = token.View
+	}
+	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: by.display()}, s.cfg.TokenTTL)
 	if p != nil {
 		respondProblem(w, p)
 		return
@@ -177,6 +206,13 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, c *Console, 
 	if body.Admin && mode != token.Operate {
 		respondProblem(w, newProblem(http.StatusBadRequest, "field", `The field "admin" is for those who operate: "mode" must be "operate".`))
 		return
+	}
+	if body.Admin && !by.decides() {
+		respondProblem(w, newProblem(http.StatusForbidden, "forbidden", `Only the node's owner may give out tokens with "admin".`))
+		return
+	}
+	if body.Name == "" {
+		body.Name = by.display()
 	}
 	t, p := s.issue(r, c, by, token.Claims{Mode: mode, Name: body.Name, Admin: body.Admin}, ttl)
 	if p != nil {

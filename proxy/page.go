@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -117,6 +118,11 @@ var headlines = map[string]string{
 	"token-revoked": "The console was stopped",
 	"token-unknown": "This link does not open a console",
 	"token-node":    "This link is for another service",
+
+	"nova-token":       "This link has expired",
+	"nova-port":        "This link does not open a console",
+	"nova-unavailable": "OpenStack does not answer",
+	"nova-denied":      "OpenStack does not let this service ask",
 }
 
 // fail answers with a page that says what is wrong. It works in a frame.
@@ -146,7 +152,7 @@ func (s *Service) fleetPage(w http.ResponseWriter, r *http.Request) { s.page.ser
 // One that stands in the fragment is checked when the page connects.
 func (s *Service) consolePage(w http.ResponseWriter, r *http.Request) {
 	if text := pageToken(r.URL.Query()); text != "" {
-		if _, _, p := s.checkToken(text); p != nil {
+		if _, _, p := s.checkToken(r.Context(), text); p != nil {
 			s.metrics.refuse(p.Code)
 			s.page.fail(w, p)
 			return
@@ -181,7 +187,10 @@ func (s *Service) staticFile(w http.ResponseWriter, r *http.Request) {
 
 // checkToken returns what a token says and the console it opens, or the
 // answer to give instead.
-func (s *Service) checkToken(text string) (token.Claims, *Console, *problem) {
+func (s *Service) checkToken(ctx context.Context, text string) (token.Claims, *Console, *problem) {
+	if s.isNova(text) {
+		return s.checkNova(ctx, text)
+	}
 	claims, err := s.cfg.Tokens.Verify(text, time.Now())
 	switch {
 	case errors.Is(err, token.ErrExpired):

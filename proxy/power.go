@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ironglass/ironglass/rfb"
@@ -25,6 +27,8 @@ type powerState struct {
 	Available bool `json:"available"`
 	// Reason says why it is not available.
 	Reason string `json:"reason"`
+	// Actions are those of on, off, cycle and reset that can be asked for.
+	Actions []string `json:"actions"`
 	// State is "on", "off" or "unknown".
 	State string `json:"state"`
 }
@@ -37,11 +41,11 @@ func (c *Console) powerState() powerState {
 	c.mu.Unlock()
 	switch {
 	case h != nil && h.offersPower.Load() != nil:
-		return powerState{Available: true, State: "unknown"}
+		return powerState{Available: true, Actions: slices.Sorted(maps.Keys(powerActions)), State: "unknown"}
 	case c.Status().State != Live:
-		return powerState{Reason: "The console is not running.", State: "unknown"}
+		return powerState{Reason: "The console is not running.", Actions: []string{}, State: "unknown"}
 	}
-	return powerState{Reason: "This node has no BMC configured.", State: "unknown"}
+	return powerState{Reason: "This node has no BMC configured.", Actions: []string{}, State: "unknown"}
 }
 
 // errNoPower: nothing acts on the machine's power.
@@ -82,7 +86,7 @@ func (s *Service) postPower(w http.ResponseWriter, r *http.Request, c *Console, 
 		return
 	}
 	if p := c.powerState(); !p.Available {
-		respondProblem(w, newProblem(http.StatusConflict, "no-power", "The power of %q cannot be switched: %s", c.node.Name, p.Reason))
+		respondProblem(w, newProblem(http.StatusConflict, "no-power", "The power of %q cannot be switched. %s", c.node.Name, p.Reason))
 		return
 	}
 	if !known {

@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 )
 
@@ -82,8 +84,17 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, into any) *pr
 		body = http.MaxBytesReader(w, r.Body, limit)
 	}
 	d := json.NewDecoder(body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	// The decoder takes null for anything and leaves it as it is.
+	var object json.RawMessage
+	if err := d.Decode(&object); err != nil {
+		return jsonProblem(err)
+	}
+	if string(object) == "null" {
+		return newProblem(http.StatusBadRequest, "json", "The request's body must be a JSON object, not null.")
+	}
+	fields := json.NewDecoder(bytes.NewReader(object))
+	fields.DisallowUnknownFields()
+	if err := fields.Decode(into); err != nil {
 		return jsonProblem(err)
 	}
 	if err := d.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
@@ -103,11 +114,45 @@ func jsonProblem(err error) *problem {
 	case errors.As(err, &large):
 		return newProblem(http.StatusRequestEntityTooLarge, "too-large", "The request's body is larger than %d bytes.", large.Limit)
 	case errors.As(err, &kind) && kind.Field != "":
-		return newProblem(http.StatusBadRequest, "field", "The field %q must be a %s, not a %s.", kind.Field, kind.Type, kind.Value)
+		return newProblem(http.StatusBadRequest, "field", "The field %q must be %s, not %s.", kind.Field, inJSON(kind.Type), withArticle(kind.Value))
 	case errors.As(err, &kind):
-		return newProblem(http.StatusBadRequest, "json", "The request's body must be a JSON object, not a %s.", kind.Value)
+		return newProblem(http.StatusBadRequest, "json", "The request's body must be a JSON object, not %s.", withArticle(kind.Value))
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
 		return newProblem(http.StatusBadRequest, "field", "There is no field %s.", strings.TrimPrefix(err.Error(), "json: unknown field "))
 	}
 	return newProblem(http.StatusBadRequest, "json", "The request's body is not a JSON object.")
+}
+
+// inJSON is what a Go type is in JSON, as in "a string".
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return inJSON(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a number" // the API has no other types
+}
+
+// withArticle is a kind of JSON value in a sentence. encoding/json says of a
+// number that does not fit what it is.
+func withArticle(kind string) string {
+	switch kind {
+	case "array", "object":
+		return "an " + kind
+	case "bool":
+		return "true or false"
+	}
+	return "a " + kind
+}
+
+// badParameter answers a parameter of the address that is not what it must be.
+func badParameter(name, value, must string) *problem {
+	return newProblem(http.StatusBadRequest, "parameter", "The parameter %s must be %s, not %q.", name, must, value)
 }

@@ -96,6 +96,11 @@ type Node struct {
 	Recording recording.Settings
 	// Backend makes the console run.
 	Backend Backend
+	// Unavailable, where it is not empty, says for a person why the node can
+	// have no console, without a full stop. Backend is not used then.
+	Unavailable string
+	// About is what else is said of the node.
+	About About
 }
 
 // Limits bound what people can ask for. Zero is the default, negative is no
@@ -168,6 +173,12 @@ type Config struct {
 	// Recordings is where recordings are kept; nil where no node has any. The
 	// caller closes it after the service.
 	Recordings *recording.Store
+	// RFB is how viewers that are no browsers connect; nil where they cannot.
+	RFB *RFB
+	// Nova has tokens checked that Nova gave out; nil where there are none.
+	Nova *Nova
+	// Inventory, if not nil, says how current the nodes are.
+	Inventory func() Inventory
 	// Changed, if not nil, is called when a console's state or viewers change.
 	// It must return at once.
 	Changed func()
@@ -194,8 +205,10 @@ type Service struct {
 	changes  changes
 	auditor  *auditor // nil without AuditFile
 	recorded *recordingMetrics
+	listed   *inventoryMetrics // nil without Config.Inventory
 	replays  replays
 	page     *page
+	rfb      *rfbFront     // nil without RFB
 	pictures chan struct{} // holds a token for each picture being compressed
 	waits    atomic.Int64  // calls that wait for pictures
 
@@ -241,16 +254,55 @@ func New(cfg Config) (*Service, error) {
 	if err := errs.ErrorOrNil(); err != nil {
 		return nil, err
 	}
-	if cfg.AuditFile != "" {
-		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
-			return nil, err
-		}
-	}
-	if err := errors.Join(cfg.Metrics.Register(s.metrics), cfg.Metrics.Register(s.recorded)); err != nil {
-		s.auditor.close()
-		return nil, fmt.Errorf("registering the metrics: %w", err)
+	if err := s.open(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// open opens files and ports, none where there is an error.
+func (s *Service) open() error {
+	cfg := s.cfg
+	var err error
+	if cfg.AuditFile != "" {
+		if s.auditor, err = openAuditor(cfg.AuditFile, cfg.Log, s.metrics.unaudited.Inc); err != nil {
+			return err
+		}
+	}
+	if cfg.RFB != nil {
+		if s.rfb, err = newRFBFront(s, *cfg.RFB); err != nil {
+			s.auditor.close()
+			return err
+		}
+	}
+	if err := s.register(); err != nil {
+		s.rfb.stopListening()
+		s.rfb.wait()
+		s.auditor.close()
+		return fmt.Errorf("registering the metrics: %w", err)
+	}
+	s.rfb.setNodes(s.roster.Load().consoles)
+	return nil
+}
+
+// collectors are the parts of the service's metrics.
+func (s *Service) collectors() []prometheus.Collector {
+	all := []prometheus.Collector{s.metrics, s.recorded}
+	if s.cfg.Inventory != nil {
+		all = append(all, s.listed)
+	}
+	return all
+}
+
+func (s *Service) register() error {
+	if s.cfg.Inventory != nil {
+		s.listed = newInventoryMetrics(s.cfg.Inventory)
+	}
+	var errs error
+	for _, m := range s.collectors() {
+		errs = errors.Join(errs, s.cfg.Metrics.Register(m))
+	}
+	return errs
 }
 
 func (c Config) withDefaults() Config {
@@ -319,8 +371,9 @@ func (s *Service) Close(ctx context.Context) error {
 	go s.drain(done)
 	select {
 	case <-done:
-		s.cfg.Metrics.Unregister(s.metrics)
-		s.cfg.Metrics.Unregister(s.recorded)
+		for _, m := range s.collectors() {
+			s.cfg.Metrics.Unregister(m)
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ending the sessions: %w", ctx.Err())
@@ -330,6 +383,7 @@ func (s *Service) Close(ctx context.Context) error {
 // drain ends when all sessions and consoles have; it then closes done.
 func (s *Service) drain(done chan<- struct{}) {
 	defer close(done)
+	s.rfb.stopListening()
 	s.reloading.Lock() // nothing new is begun after this
 	consoles := s.Consoles()
 	s.reloading.Unlock()
@@ -341,6 +395,7 @@ func (s *Service) drain(done chan<- struct{}) {
 	wg.Wait()
 	s.leaving.Wait()
 	s.sessions.wait()
+	s.rfb.wait()
 	s.streams.wait()
 	s.auditor.close()
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/ironglass/ironglass/proxy/keystone"
+	"github.com/ironglass/ironglass/proxy/token"
 	"github.com/ironglass/ironglass/proxy/typing"
 	"github.com/ironglass/ironglass/rfb"
 )
@@ -16,13 +18,19 @@ import (
 // service runs.
 type Access struct {
 	// APIToken is the bearer credential of the API. Where it is empty and
-	// ClientCertificates is not set, the API is open, and the service must
+	// neither ClientCertificates nor Keystone is set, the API is open, and the service must
 	// listen on loopback addresses only, which the caller checks. Requests
 	// must then also name a loopback address or PublicURL's host.
 	APIToken string
 	// ClientCertificates lets in who shows a certificate that the TLS server
 	// has verified.
 	ClientCertificates bool
+	// Keystone, if not nil, lets in who sends a token of OpenStack's as
+	// X-Auth-Token, as far as the roles in it and the node's About go.
+	Keystone *keystone.Checker
+	// Lessee is what the project that uses a node may do with it: token.View,
+	// token.Operate, or nothing, which is "".
+	Lessee token.Mode
 	// AllowedOrigins lists the origins, beside the service's own, from which
 	// pages may open websockets.
 	AllowedOrigins []string
@@ -35,7 +43,7 @@ type access struct {
 }
 
 // closed reports whether the API asks for a credential.
-func (a *access) closed() bool { return a.APIToken != "" || a.ClientCertificates }
+func (a *access) closed() bool { return a.APIToken != "" || a.ClientCertificates || a.Keystone != nil }
 
 // SetAccess changes who may use the API and from where. What is open stays
 // open. On an error nothing has changed.
@@ -74,12 +82,15 @@ func (f *roster) add(n Node, recordable func(Node) error, console func(Node) *Co
 		return fmt.Errorf("the node's name %q cannot stand in an address", n.Name)
 	case n.Seats != "" && n.Seats != SeatsShared && n.Seats != SeatsExclusive:
 		return fmt.Errorf("node %q has seats that are %q, not %q or %q", n.Name, n.Seats, SeatsShared, SeatsExclusive)
-	case n.Backend == nil:
+	case n.Backend == nil && n.Unavailable == "":
 		return fmt.Errorf("node %q has nothing that makes its console run", n.Name)
 	case f.find(n.Name) != nil:
 		return fmt.Errorf("two nodes are called %q", n.Name)
 	case uuid != "" && f.find(uuid) != nil:
 		return fmt.Errorf("two nodes have the UUID %q", n.UUID)
+	}
+	if n.Unavailable != "" {
+		n.Backend = unavailable(n.Unavailable)
 	}
 	if n.Width <= 0 || n.Height <= 0 {
 		n.Width, n.Height = 1280, 1024
@@ -121,11 +132,13 @@ func (s *Service) SetNodes(nodes []Node) error {
 	old := s.roster.Load()
 	next := &roster{byName: make(map[string]*Console), byUUID: make(map[string]*Console)}
 	var changed []*Console // new ones in place of others
+	about := make(map[*Console]About)
 	var errs *multierror.Error
 	for _, n := range nodes {
 		err := next.add(n, s.recordable, func(n Node) *Console {
 			before := old.byName[n.Name]
 			if before != nil && before.node.Version == n.Version && n.Version != "" {
+				about[before] = n.About
 				return before
 			}
 			c := newConsole(n, s)
@@ -152,6 +165,10 @@ func (s *Service) SetNodes(nodes []Node) error {
 		replaced[old.byName[c.node.Name]] = stopped
 	}
 	s.roster.Store(next)
+	s.rfb.setNodes(next.consoles)
+	for c, a := range about {
+		c.setAbout(a)
+	}
 	s.changes.tell()
 	for _, c := range old.consoles {
 		if next.byName[c.node.Name] == c {

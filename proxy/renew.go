@@ -15,9 +15,13 @@ func (s *Service) renewToken(w http.ResponseWriter, r *http.Request, c *Console,
 			return
 		}
 	}
-	if by.admin {
+	if by.claims.ID == "" {
 		respondProblem(w, newProblem(http.StatusForbidden, "renew",
 			"The holder of the API's credential makes new tokens with POST .../console/tokens; a console token renews itself here."))
+		return
+	}
+	if by.claims.Expires.IsZero() {
+		respondProblem(w, newProblem(http.StatusForbidden, "renew", "Nova gave out this token, and another is had from there."))
 		return
 	}
 	id, p := sessionOf(r)

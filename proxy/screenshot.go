@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"net/http"
@@ -40,19 +41,23 @@ func (s *Service) getScreenshot(w http.ResponseWriter, r *http.Request, c *Conso
 	for name, values := range q {
 		v := values[len(values)-1]
 		var err error
+		var must string
 		ok := true
 		switch name {
 		case "width":
+			must = fmt.Sprintf("a number of pixels from 1 to %d", maxScreenshotWidth)
 			width, err = strconv.Atoi(v)
 			ok = width >= 1 && width <= maxScreenshotWidth
 		case "timeout":
+			must = fmt.Sprintf("a duration such as 10s, %v at most", screenshotMost)
 			wait, err = time.ParseDuration(v)
 			ok = wait > 0 && wait <= screenshotMost
 		case "start":
+			must = "true or false"
 			start, err = strconv.ParseBool(v)
 		}
 		if err != nil || !ok {
-			respondProblem(w, newProblem(http.StatusBadRequest, "parameter", "The parameter %s cannot be %q.", name, v))
+			respondProblem(w, badParameter(name, v, must))
 			return
 		}
 	}

@@ -70,6 +70,9 @@ type visitor struct {
 	// parted reports, at the end, that the visitor said goodbye, so that
 	// nobody waits for it; nil is always.
 	parted func() bool
+	// entered, where not nil, says that the visitor is one from when it has
+	// passed the RFB handshake, and is called then; nil is at once.
+	entered func()
 }
 
 // publicID is what a session with that secret is called by others.
@@ -140,7 +143,11 @@ func (c *Console) serve(ctx context.Context, conn net.Conn, v rfb.ViewerConfig, 
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	l := &line{cut: cut}
-	h, x, err := c.join(who, l)
+	h, err := c.open()
+	var x *session
+	if err == nil && who.entered == nil {
+		x, err = c.join(h, who, l)
+	}
 	if err != nil {
 		_ = conn.Close() // nothing was said on it
 		return err
@@ -148,8 +155,18 @@ func (c *Console) serve(ctx context.Context, conn net.Conn, v rfb.ViewerConfig, 
 	v.ViewOnly = who.claims.Mode != token.Operate
 	v.Permission = &l.may
 	v.Acts = func() { c.acts(x, time.Now()) }
+	if who.entered != nil {
+		v.Entered = func() (err error) {
+			if x, err = c.join(h, who, l); err == nil {
+				who.entered()
+			}
+			return err
+		}
+	}
 	err = h.server.Serve(ctx, conn, v)
-	c.leave(h, x, l, who.parted == nil || who.parted())
+	if x != nil {
+		c.leave(h, x, l, who.parted == nil || who.parted())
+	}
 	switch {
 	case errors.Is(context.Cause(ctx), errReplaced):
 		return errReplaced
@@ -165,14 +182,13 @@ func (c *Console) acts(x *session, now time.Time) {
 	c.active(now)
 }
 
-// join makes a connection one of the console's.
-func (c *Console) join(who visitor, l *line) (*hub, *session, error) {
+// join makes a connection one of h's.
+func (c *Console) join(h *hub, who visitor, l *line) (*session, error) {
 	now := time.Now()
 	c.mu.Lock()
-	h, err := c.openLocked()
-	if err != nil {
+	if c.hub != h {
 		c.mu.Unlock()
-		return nil, nil, err
+		return nil, h.ended(rfb.ErrClosed) // everybody was sent away meanwhile
 	}
 	p := &h.people
 	if !p.anybody() && c.status.State == Cold {
@@ -190,7 +206,7 @@ func (c *Console) join(who visitor, l *line) (*hub, *session, error) {
 	x.remote, x.line, x.left = who.remote, l, time.Time{}
 	p.came(x, now)
 	c.settle(h, now, byItself) // gives up c.mu
-	return h, x, nil
+	return x, nil
 }
 
 // leave takes a connection away, unless another has taken its place. Where

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -43,9 +44,11 @@ func parseWait(r *http.Request) (waitFor, *problem) {
 	for name, values := range r.URL.Query() {
 		v := values[len(values)-1]
 		var err error
+		must := fmt.Sprintf("a duration such as 2s, %v at most", waitMost)
 		ok := true
 		switch name {
 		case "change":
+			must = "true or false"
 			change, err = strconv.ParseBool(v)
 		case "still":
 			want.still, err = time.ParseDuration(v)
@@ -55,7 +58,7 @@ func parseWait(r *http.Request) (waitFor, *problem) {
 			ok = want.timeout > 0 && want.timeout <= waitMost
 		}
 		if err != nil || !ok {
-			return want, newProblem(http.StatusBadRequest, "parameter", "The parameter %s cannot be %q.", name, v)
+			return want, badParameter(name, v, must)
 		}
 	}
 	if change == (want.still > 0) {

@@ -92,56 +92,79 @@ func (s *Service) handshakeTimeout() time.Duration {
 
 // admit returns what a request for a websocket may open, or why nothing.
 func (s *Service) admit(r *http.Request) (token.Claims, *Console, *problem) {
-	if !s.mayConnect(r) {
+	text := socketToken(r)
+	if !s.mayConnect(r) || s.isNova(text) && !s.novaOrigin(r) {
 		return token.Claims{}, nil, newProblem(http.StatusForbidden, "origin",
 			"Pages of this origin may not open consoles here. Add it to the allowed origins if they should.")
 	}
-	text := r.URL.Query().Get("token")
-	if text == "" {
-		if cookie, err := r.Cookie("token"); err == nil {
-			text = cookie.Value
-		}
-	}
 	if text == "" {
 		return token.Claims{}, nil, newProblem(http.StatusForbidden, "token-missing",
-			"A console is opened with a token: /websockify?token=..., or a cookie of that name.")
+			"This address holds no token, which is what opens a console: .../websockify?token=..., or a cookie named token.")
 	}
-	claims, c, p := s.checkToken(text)
+	claims, c, p := s.checkToken(r.Context(), text)
 	if p == nil && !c.Status().Enabled {
 		p = newProblem(http.StatusForbidden, "disabled", "The console of %q is switched off.", c.node.Name)
 	}
 	return claims, c, p
 }
 
+// socketToken is the token that a websocket is opened with, "" for none.
+func socketToken(r *http.Request) string {
+	if text := r.URL.Query().Get("token"); text != "" {
+		return text
+	}
+	if cookie, err := r.Cookie("token"); err == nil {
+		return cookie.Value
+	}
+	return ""
+}
+
 // runSession shows c to a viewer until one of them ends it.
 func (s *Service) runSession(ctx context.Context, conn *wsConn, r *http.Request, who visitor, c *Console) {
-	began, claims := time.Now(), who.claims
+	claims := who.claims
 	who.parted = conn.parted.Load
-	by := caller{claims: claims}
-	noted := []slog.Attr{slog.String("session", who.id), slog.String("name", who.name), slog.String("mode", string(claims.Mode))}
-	s.audit("session-began", by, r, c, noted...)
 	log := c.log.With("session", who.id, "remote", r.RemoteAddr, "mode", claims.Mode, "token_id", claims.ID)
-	log.Info("session began", "agent", clip(r.UserAgent(), 200))
-	s.metrics.sessions.WithLabelValues(string(claims.Mode)).Inc()
+	ended := s.record(c, who, remoteAddress(r), []any{"agent", clip(r.UserAgent(), 200)}, log)
 
 	var err error
+	var watch sync.WaitGroup
 	if claims.Generation == s.cfg.Tokens.Generation(claims.Node) {
 		// The request's own context ends when this function does, hijacked
 		// as the connection is; it carries values only.
-		err = c.serve(context.WithoutCancel(ctx), conn, rfb.ViewerConfig{Label: r.RemoteAddr}, who)
+		session, end := context.WithCancelCause(context.WithoutCancel(ctx))
+		if text := socketToken(r); s.isNova(text) && s.cfg.Nova.EnforceSessionTimeout {
+			watch.Go(func() { s.novaWatch(session, text, end) })
+		}
+		err = c.serve(session, conn, rfb.ViewerConfig{Label: r.RemoteAddr}, who)
+		if cause := context.Cause(session); cause != nil {
+			err = cause
+		}
+		end(nil)
+		watch.Wait()
 	} else {
 		err = ErrDisabled // stopped since the token was checked
 	}
 	code, reason := s.farewell(c, err)
 	conn.Finish(code, reason)
+	ended(conn.sent.Load(), conn.received.Load(), reason, err)
+}
 
-	sent, received := conn.sent.Load(), conn.received.Load()
-	seconds := time.Since(began).Seconds()
-	s.audit("session-ended", by, r, c, append(noted, slog.Float64("seconds", math.Round(seconds*1000)/1000))...)
-	s.metrics.seconds.Observe(seconds)
-	s.metrics.bytes.WithLabelValues("sent").Add(float64(sent))
-	s.metrics.bytes.WithLabelValues("received").Add(float64(received))
-	log.Info("session ended", "seconds", seconds, "sent", sent, "received", received, "reason", reason, "error", err)
+// record notes the beginning of a session, with what more there is to log, and
+// by what it returns its end.
+func (s *Service) record(c *Console, who visitor, from string, more []any, log *slog.Logger) (ended func(sent, received int64, reason string, err error)) {
+	began, by := time.Now(), caller{claims: who.claims}
+	noted := []slog.Attr{slog.String("session", who.id), slog.String("name", who.name), slog.String("mode", string(who.claims.Mode))}
+	s.auditFrom("session-began", by, from, c, noted...)
+	log.Info("session began", more...)
+	s.metrics.sessions.WithLabelValues(string(who.claims.Mode)).Inc()
+	return func(sent, received int64, reason string, err error) {
+		seconds := time.Since(began).Seconds()
+		s.auditFrom("session-ended", by, from, c, append(noted, slog.Float64("seconds", math.Round(seconds*1000)/1000))...)
+		s.metrics.seconds.Observe(seconds)
+		s.metrics.bytes.WithLabelValues("sent").Add(float64(sent))
+		s.metrics.bytes.WithLabelValues("received").Add(float64(received))
+		log.Info("session ended", "seconds", seconds, "sent", sent, "received", received, "reason", reason, "error", err)
+	}
 }
 
 // farewell is the close code and reason for a session that ended with err.

@@ -322,10 +322,7 @@ func (ev sourceEnded) do(e *engine) {
 	e.s.input.aim(nil, 0, nil)
 	e.clip = clipboard{}
 	if !e.watched() {
-		// Nobody looks: the memory is given back, the size remembered.
-		e.frame, e.shown, e.lent.unsure = nil, false, false
-		e.s.stats.frameBytes.Store(0)
-		e.grid = grid{}
+		e.forget()
 	}
 	switch {
 	case asked:
@@ -347,12 +344,26 @@ func (ev sourceEnded) do(e *engine) {
 	}
 }
 
+// forget gives the picture's memory back, as nobody looks, and remembers its
+// size.
+func (e *engine) forget() {
+	e.frame, e.shown = nil, false
+	e.lent.now, e.lent.unsure = false, false
+	e.s.stats.frameBytes.Store(0)
+	e.grid = grid{}
+}
+
 // setSource is Server.SetSource on the loop.
 type setSource struct{ src Source }
 
 func (ev setSource) do(e *engine) {
 	e.next = ev.src
 	e.stopSource()
+	if e.active.stopped && !e.watched() {
+		// Who comes before the old source has ended waits for the new one.
+		e.forget()
+		e.known, e.looked = false, false
+	}
 }
 
 type watch struct{ w *watcher }

@@ -106,11 +106,11 @@ func (p *pace) handed(n int, now time.Time) {
 	}
 }
 
-// answered takes the payload of a viewer's answer. One that was never asked
-// for is passed over.
-func (p *pace) answered(payload []byte, now time.Time) {
+// answered takes the payload of a viewer's answer and returns how long after
+// the question it came. One that was never asked for is passed over.
+func (p *pace) answered(payload []byte, now time.Time) (took time.Duration, ok bool) {
 	if len(payload) != 8 {
-		return
+		return 0, false
 	}
 	id := binary.BigEndian.Uint64(payload)
 	for i, s := range p.sent {
@@ -119,8 +119,9 @@ func (p *pace) answered(payload []byte, now time.Time) {
 		}
 		p.sent = append(p.sent[:0], p.sent[i+1:]...)
 		p.measure(s, now)
-		return
+		return now.Sub(s.at), true
 	}
+	return 0, false
 }
 
 // measure learns from the answer to s.

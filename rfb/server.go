@@ -112,6 +112,10 @@ type ViewerConfig struct {
 	// It is called before that is carried out, on the viewer's goroutine, and
 	// must return at once.
 	Acts func()
+	// Entered, if not nil, is called once the handshake is over, before the
+	// viewer counts as one; its error ends the connection. Who connects to see
+	// whether a server is there never gets so far.
+	Entered func() error
 	// Label names the viewer in the log; default its network address.
 	Label string
 	// Security lists the security types offered to this viewer, in the order
@@ -234,6 +238,11 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, cfg ViewerConfig) err
 	p, err := s.handshake(ctx, conn, cfg.Security)
 	if err != nil || p == nil {
 		return s.reason(ctx, err)
+	}
+	if cfg.Entered != nil {
+		if err := cfg.Entered(); err != nil {
+			return s.reason(ctx, err)
+		}
 	}
 	boundQueue(p.conn)
 	cfg.ViewOnly = cfg.ViewOnly || p.viewOnly

@@ -298,6 +298,9 @@ func TestContinuousUpdatesAndFence(t *testing.T) {
 			}
 		}
 	}
+	if st := h.Stats(); st.RoundTrips == 0 || st.RoundTripTime <= 0 || st.RoundTripTime > time.Duration(st.RoundTrips)*time.Minute {
+		t.Errorf("%d round trips took %v", st.RoundTrips, st.RoundTripTime)
+	}
 	if v.Count[wire.PseudoQEMUExtendedKeyEvent] != 1 {
 		t.Errorf("QEMUExtendedKeyEvent was said %d times", v.Count[wire.PseudoQEMUExtendedKeyEvent])
 	}
@@ -598,6 +601,48 @@ func TestSourceEnded(t *testing.T) {
 		}
 		if err := <-h.results; !errors.Is(err, rfb.ErrSourceEnded) || !errors.Is(err, lost) {
 			t.Errorf("Serve returned %v", err)
+		}
+	})
+}
+
+// slowEnd is a source whose Run returns only when it may.
+type slowEnd struct {
+	*rfbtest.Source
+	may chan struct{}
+}
+
+func (s slowEnd) Run(ctx context.Context, d *rfb.Desktop) error {
+	err := s.Source.Run(ctx, d)
+	<-s.may
+	return err
+}
+
+// Who comes while a replaced source has not ended yet, and was never shown it,
+// sees the next one first of all.
+func TestReplacedWhileNobodyLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := slowEnd{rfbtest.NewSource(100, 100), make(chan struct{})}, rfbtest.NewSource(100, 100)
+		first.Fill(image.Rect(0, 0, 100, 100), 0xff0000)
+		second.Fill(image.Rect(0, 0, 100, 100), 0x0000ff)
+		s := rfb.NewServer(first, rfb.ServerConfig{Linger: time.Hour})
+		defer s.Close() // never fails
+		if f, err := s.Snapshot(t.Context()); err != nil || f.Pixel(5, 5) != 0xff0000 {
+			t.Fatalf("the first picture: %v", err)
+		}
+		s.SetSource(second)
+		synctest.Wait()
+		pictures := make(chan *pixel.Frame, 1)
+		go func() {
+			f, err := s.Snapshot(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			pictures <- f
+		}()
+		synctest.Wait()
+		close(first.may)
+		if f := <-pictures; f != nil && f.Pixel(5, 5) != 0x0000ff {
+			t.Errorf("the picture after that is %06x", f.Pixel(5, 5))
 		}
 	})
 }

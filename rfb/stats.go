@@ -26,6 +26,11 @@ type Stats struct {
 	// Mended is how many rectangles were sent exactly after they had been sent
 	// at a loss.
 	Mended uint64
+	// RoundTrips is how many fences viewers answered, RoundTripTime how long
+	// that took together. A fence follows each frame, so it is the time from
+	// when a frame is ready until the viewer has dealt with it and says so.
+	RoundTrips    uint64
+	RoundTripTime time.Duration
 	// AuthFailures is how many proofs of viewers were wrong, such as
 	// passwords.
 	AuthFailures uint64
@@ -46,6 +51,8 @@ func (s *Stats) Add(o Stats) {
 	s.EncodeTime += o.EncodeTime
 	s.Skipped += o.Skipped
 	s.Mended += o.Mended
+	s.RoundTrips += o.RoundTrips
+	s.RoundTripTime += o.RoundTripTime
 	s.AuthFailures += o.AuthFailures
 	s.CacheBytes += o.CacheBytes
 	s.FrameBytes += o.FrameBytes
@@ -54,8 +61,9 @@ func (s *Stats) Add(o Stats) {
 // counters are written by the loop and read by anybody.
 type counters struct {
 	viewers, cacheBytes, frameBytes, encodeTime          atomic.Int64
+	roundTripTime                                        atomic.Int64
 	frames, updates, rects, bytes, encodes, hits, mended atomic.Uint64
-	skipped, refused                                     atomic.Uint64
+	skipped, refused, roundTrips                         atomic.Uint64
 }
 
 // Stats returns the server's figures. It waits for nothing.
@@ -65,6 +73,7 @@ func (s *Server) Stats() Stats {
 		Viewers: int(c.viewers.Load()), Frames: c.frames.Load(), Updates: c.updates.Load(), Rects: c.rects.Load(),
 		BytesSent: c.bytes.Load(), EncodeCalls: c.encodes.Load(), CacheHits: c.hits.Load(),
 		EncodeTime: time.Duration(c.encodeTime.Load()), Skipped: c.skipped.Load(), Mended: c.mended.Load(),
+		RoundTrips: c.roundTrips.Load(), RoundTripTime: time.Duration(c.roundTripTime.Load()),
 		AuthFailures: c.refused.Load(), CacheBytes: int(c.cacheBytes.Load()), FrameBytes: int(c.frameBytes.Load()),
 	}
 }

@@ -477,7 +477,10 @@ func (e *engine) setEncodings(v *viewer, list []wire.Encoding) {
 // fence answers a viewer's Fence, or takes its answer.
 func (e *engine) fence(v *viewer, m wire.Fence) {
 	if m.Flags&wire.FenceRequest == 0 {
-		v.pace.answered(m.Payload, time.Now())
+		if took, ok := v.pace.answered(m.Payload, time.Now()); ok {
+			e.s.stats.roundTrips.Add(1)
+			e.s.stats.roundTripTime.Add(int64(took))
+		}
 		return
 	}
 	// Messages are handled in their order and what was sent before is before

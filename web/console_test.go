@@ -239,6 +239,11 @@ func TestPower(t *testing.T) {
 		t.Error("a button works although there is no power to act on")
 	}
 	p.keep("power-none")
+	s.Change(pagetest.Object{"power": pagetest.Object{"available": true, "reason": "", "actions": []string{"cycle", "off", "reset"}, "state": "unknown"}})
+	p.await(`!document.querySelector('[data-power="reset"]').disabled && document.querySelector('[data-power="on"]').disabled`)
+	if said := p.text("#power-reason"); said != "This machine cannot be switched on from here." {
+		t.Errorf("of what is not possible is said %q", said)
+	}
 	s.Change(pagetest.Object{"power": pagetest.Object{"available": true, "reason": "", "state": "off"}})
 	p.await(`document.getElementById("power-state").textContent === "Off"`)
 	p.click(`[data-power="on"]`)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/cli"
 )
@@ -12,7 +13,11 @@ import (
 var version = "unknown"
 
 func main() {
-	os.Exit(cli.Main(os.Args[1:], cli.Env{
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == cli.EngineName {
+		args = append([]string{"ironic-engine"}, args...)
+	}
+	os.Exit(cli.Main(args, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
 	}))
 }

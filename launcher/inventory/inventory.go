@@ -6,6 +6,8 @@ import (
 	"crypto/sha1" // RFC 9562 defines version 5 of UUIDs with it; nothing secret hangs on it
 	"encoding/hex"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"regexp"
@@ -30,16 +32,60 @@ type Node struct {
 	BMC *BMC
 	// Console is what shows its screen.
 	Console Console
+	// Fault, where it is not empty, says for a person why the node has no
+	// console, and what to do, without a full stop. Console may then be empty.
+	Fault string
+	// About is what its owner and its operator say of it.
+	About About
+}
+
+// About is what does not change a node's console. IDs are those of Keystone's
+// projects.
+type About struct {
+	// Owner is the project that the node belongs to, Lessee the one that uses
+	// it; "" is none.
+	Owner, Lessee string
+	// Maintenance is set while people work on it.
+	Maintenance bool
 }
 
 // BMC is how to reach a management controller.
 type BMC struct {
-	// Address is a host, with or without a port.
+	// Protocol is "redfish", "ipmi" or another way that an inventory names it
+	// by; "" is not known.
+	Protocol string
+	// Address is a host, with or without a port, or a URL.
 	Address string
-	// Username is the account's name, and PasswordFile holds its password;
-	// the password itself is never part of an inventory.
+	// Username is the account's name. The password is in PasswordFile, or in
+	// Password where an inventory came with it.
 	Username, PasswordFile string
+	Password               Secret
 }
+
+// Secret is a text that is neither printed nor logged nor written into JSON.
+type Secret struct{ text string }
+
+// NewSecret returns text as a Secret.
+func NewSecret(text string) Secret { return Secret{text} }
+
+// Reveal returns the text.
+func (s Secret) Reveal() string { return s.text }
+
+// Format prints stars, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) {
+	if s.text != "" {
+		_, _ = io.WriteString(f, "******") // as printing does
+	}
+}
+
+// LogValue is slog.LogValuer's.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
+
+// MarshalJSON writes nothing of the text.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Secret) UnmarshalJSON([]byte) error { return nil }
 
 // Console is what shows a node's screen. Of Command, RFB and Recipe exactly
 // one is set.
@@ -314,6 +360,12 @@ var (
 	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 )
 
+// IsUUID reports whether text has the form of a UUID.
+func IsUUID(text string) bool { return uuidForm.MatchString(text) }
+
+// IsName reports whether text can be the name of a node.
+func IsName(text string) bool { return nameForm.MatchString(text) && !uuidForm.MatchString(text) }
+
 // check tells fail what is wrong with a node by itself, and reports whether
 // its name and UUID can be compared with others'.
 func (n Node) check(fail func(key, format string, args ...any)) (named bool) {
@@ -336,7 +388,9 @@ func (n Node) check(fail func(key, format string, args ...any)) (named bool) {
 	if n.BMC != nil && n.BMC.Address == "" {
 		fail("bmc.address", "it is missing: name the BMC's host or address")
 	}
-	n.Console.check(fail)
+	if n.Fault == "" {
+		n.Console.check(fail)
+	}
 	return named
 }
 

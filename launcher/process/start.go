@@ -207,7 +207,7 @@ func (l *Launcher) spawn(id string, spec launcher.Spec) (_ *instance, err error)
 		return nil, err
 	}
 	if _, err := exec.LookPath(spec.Command[0]); err != nil {
-		return nil, fmt.Errorf("%w: %s is not on this machine (%w): install it, or correct console.command", launcher.ErrNoProgram, spec.Command[0], err)
+		return nil, fmt.Errorf("%w: %w: install it, or correct console.command", launcher.ErrNoProgram, err)
 	}
 	dir := filepath.Join(l.dir, id)
 	if err := os.RemoveAll(dir); err != nil {

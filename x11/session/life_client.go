@@ -70,7 +70,7 @@ func (l *life) clientRests() {
 // standBy shows that the client waits for a viewer. It is seen by one that
 // comes before the client is started.
 func (l *life) standBy() {
-	l.screen.showNotice(notice.Message{Headline: programName(l.cfg.Command) + " is not running", Lines: []string{"it starts with the first viewer"}, Tone: notice.Info})
+	l.screen.showPlain(notice.Message{Headline: programName(l.cfg.Command) + " is not running", Lines: []string{"it starts with the first viewer"}, Tone: notice.Info})
 }
 
 // restartClient follows the client's end.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/notice"
+	"github.com/ironglass/ironglass/rfb/pixel"
 )
 
 // screen is what the viewers see: the X display, or a notice over its last
@@ -69,10 +70,25 @@ func (c *screen) showNotice(m notice.Message) {
 	defer c.turn.Unlock()
 	m.Title = c.title
 	if !c.changeNotice(m) {
-		if n, first := c.newNotice(c.current(), m); first {
-			c.server.SetSource(n)
-			c.changed()
-		}
+		c.put(m, c.server.LastFrame())
+	}
+}
+
+// showPlain shows m over nothing: what earlier viewers saw is not for those
+// who come next.
+func (c *screen) showPlain(m notice.Message) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	m.Title = c.title
+	c.put(m, nil)
+}
+
+// put shows a new notice, unless something else is put there meanwhile. turn
+// is held.
+func (c *screen) put(m notice.Message, below *pixel.Frame) {
+	if n, first := c.newNotice(c.current(), m, below); first {
+		c.server.SetSource(n)
+		c.changed()
 	}
 }
 
@@ -100,11 +116,11 @@ func (c *screen) changeNotice(m notice.Message) bool {
 	return c.notice != nil
 }
 
-// newNotice puts a notice in the place of after, unless something else has
-// already been put there. It returns what is to be shown, and whether that
-// is the new notice.
-func (c *screen) newNotice(after rfb.Source, m notice.Message) (rfb.Source, bool) {
-	n := notice.New(c.width, c.height, c.server.LastFrame())
+// newNotice puts a notice over the picture below, where that is not nil, in
+// the place of after, unless something else has already been put there. It
+// returns what is to be shown, and whether that is the new notice.
+func (c *screen) newNotice(after rfb.Source, m notice.Message, below *pixel.Frame) (rfb.Source, bool) {
+	n := notice.New(c.width, c.height, below)
 	n.Set(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +136,7 @@ func (c *screen) newNotice(after rfb.Source, m notice.Message) (rfb.Source, bool
 func (c *screen) ended(src rfb.Source, err error) rfb.Source {
 	next, first := c.newNotice(src, notice.Message{
 		Title: c.title, Headline: "The display was lost", Lines: []string{reason(err)}, Tone: notice.Warning,
-	})
+	}, c.server.LastFrame())
 	if first {
 		select {
 		case <-c.lost: // an older one, which nobody wants any more

@@ -12,13 +12,16 @@ export function ask({ title, text, yes }) {
 	return new Promise((resolve) => {
 		const answered = new AbortController();
 		const on = (element, event, act) => element.addEventListener(event, act, { signal: answered.signal });
-		on($("ask-yes"), "click", () => dialog.close("yes"));
-		on($("ask-no"), "click", () => dialog.close());
-		on(dialog, "close", () => {
+		const finish = (yes) => {
 			answered.abort();
-			resolve(dialog.returnValue === "yes");
-		});
-		dialog.returnValue = "";
+			dialog.close();
+			resolve(yes);
+		};
+		on($("ask-yes"), "click", () => finish(true));
+		on($("ask-no"), "click", () => finish(false));
+		// Escape. The event of a question before this one may come late, when
+		// this one is open.
+		on(dialog, "close", () => dialog.open || finish(false));
 		dialog.showModal();
 		$("ask-no").focus();
 	});

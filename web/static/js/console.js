@@ -79,7 +79,9 @@ function start() {
 			$("overlay").hidden = true;
 		}
 	});
-	connection.addEventListener("name", (event) => { if (!address.title) name(event.detail); });
+	// A node that is a VNC server itself may call its screen anything: the node
+	// goes by its own name where the link says it.
+	connection.addEventListener("name", (event) => { if (!address.title && !service.claims?.node) name(event.detail); });
 	service.addEventListener("snapshot", () => {
 		seated(connection, service, panels, address);
 		showState(connection, service);

@@ -61,18 +61,20 @@ export function powerPanel(connection, service, panels, mayOperate) {
 		const { power } = service.snapshot || {};
 		panels.offer("power", Boolean(power) || xvp());
 		const available = Boolean(power?.available);
+		const can = (action) => available && (power.actions?.includes(action) ?? true);
 		const state = available ? power.state : "unknown";
 		say($("power-state"), states[state] || state);
 		$("power-sign").dataset.state = state;
 		$("power-now").hidden = xvp();
 		const why = xvp() ? "" : !available ? power?.reason || "The service cannot act on this machine's power."
-			: !mayOperate() ? "Only who operates this console may act on the machine's power." : "";
+			: !mayOperate() ? "Only who operates this console may act on the machine's power."
+				: can("on") ? "" : "This machine cannot be switched on from here.";
 		say($("power-reason"), why);
 		$("power-reason").hidden = !why;
 		$("power-api").hidden = xvp();
 		$("power-xvp").hidden = !xvp();
 		for (const button of document.querySelectorAll("[data-power], [data-xvp]")) {
-			button.disabled = busy || !mayOperate() || !available && !button.dataset.xvp;
+			button.disabled = busy || !mayOperate() || !button.dataset.xvp && !can(button.dataset.power);
 		}
 		// What knows no state of the power knows no boot device either.
 		$("boot").hidden = !available || state === "unknown";

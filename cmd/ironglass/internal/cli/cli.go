@@ -39,21 +39,26 @@ type command struct {
 	summary  string
 	// prepare defines the flags and returns what runs once they are read.
 	prepare func(f *flag.FlagSet) func(env Env, operands []string) error
+	// raw, in place of prepare, runs a command whose arguments are another
+	// program's.
+	raw func(env Env, args []string) error
 }
 
 // commands returns the commands in the order of the usage.
 func commands() []command {
 	return []command{
-		{"serve", "", 0, "run the service", serveCommand},
-		{"nodes", "", 0, "list the nodes and the state of their consoles", nodesCommand},
-		{"open", "NODE", 1, "print the address of a node's console", openCommand},
-		{"token", "NODE", 1, "print a token for a node's console", tokenCommand},
-		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand},
-		{"type", "NODE TEXT", 2, "type a text into a node's console; - is standard input", typeCommand},
-		{"keys", "NODE KEYS...", 2, "type keys such as Ctrl+Alt+Delete or F2 into a node's console", keysCommand},
-		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand},
-		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand},
-		{"version", "", 0, "print the program's version", versionCommand},
+		{"serve", "", 0, "run the service", serveCommand, nil},
+		{"nodes", "", 0, "list the nodes and the state of their consoles", nodesCommand, nil},
+		{"open", "NODE", 1, "print the address of a node's console", openCommand, nil},
+		{"token", "NODE", 1, "print a token for a node's console", tokenCommand, nil},
+		{"screenshot", "NODE FILE", 2, "save a node's screen as PNG; - is standard output", screenshotCommand, nil},
+		{"type", "NODE TEXT", 2, "type a text into a node's console; - is standard input", typeCommand, nil},
+		{"keys", "NODE KEYS...", 2, "type keys such as Ctrl+Alt+Delete or F2 into a node's console", keysCommand, nil},
+		{"power", "NODE ACTION", 2, "switch a node's power: on, off, cycle or reset; status prints it", powerCommand, nil},
+		{"recordings", "NODE", 1, "list a node's recordings, or save one (-fetch)", recordingsCommand, nil},
+		{"replay", "FILE", 1, "show a recording (FBS) to VNC viewers", replayCommand, nil},
+		{"ironic-engine", "CALL", 1, "answer Ironic's calls of its container_executable", nil, engineCommand},
+		{"version", "", 0, "print the program's version", versionCommand, nil},
 	}
 }
 
@@ -96,6 +101,9 @@ func run(args []string, env Env) error {
 		return nil
 	}
 	for _, c := range commands() {
+		if c.name == name && c.raw != nil {
+			return c.raw(env, args[1:])
+		}
 		if c.name == name {
 			return c.run(args[1:], env)
 		}

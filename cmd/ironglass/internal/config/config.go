@@ -30,6 +30,9 @@ type Config struct {
 	PublicURL string
 	// AllowedOrigins lists further origins whose pages may open consoles.
 	AllowedOrigins []string
+	// FrameAncestors lists the origins that may show the console page in a
+	// frame; nil is all of them.
+	FrameAncestors []string
 	// Linger is how long a console's session goes on after the last viewer;
 	// 0 is the service's default, negative is not at all.
 	Linger time.Duration
@@ -40,6 +43,11 @@ type Config struct {
 	AuditFile string
 	// TLS is set where the service is to speak HTTPS.
 	TLS *TLS
+	// RFB is how viewers that are no browsers connect; nil where they cannot.
+	RFB *RFB
+	// Nova is how tokens are checked that Nova gave out; nil where there are
+	// none.
+	Nova *Nova
 	// TokenFile holds the API's credential; "" is none.
 	TokenFile string
 	// ClientCA holds the authorities whose certificates open the API; "" is
@@ -51,9 +59,16 @@ type Config struct {
 	StateDir string
 	// Recording is where recordings are kept.
 	Recording Recording
-	// Nodes are the machines.
+	// Nodes are the machines that the file lists.
 	Nodes *inventory.Inventory
+	// Ironic, if not nil, has further ones.
+	Ironic *Ironic
+	// Keystone, if not nil, says whose tokens open the API.
+	Keystone *Keystone
 }
+
+// Closed reports whether the API asks for a credential.
+func (c *Config) Closed() bool { return c.TokenFile != "" || c.ClientCA != "" || c.Keystone != nil }
 
 // Recording is where recordings are kept and for how long.
 type Recording struct {
@@ -160,6 +175,9 @@ func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// LoopbackHost reports whether only this machine can reach the host.
+func LoopbackHost(host string) bool { return loopback(host) }
 
 // Loopback reports whether only this machine can reach the address host:port.
 func Loopback(address string) bool {

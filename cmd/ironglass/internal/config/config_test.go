@@ -10,6 +10,7 @@ import (
 
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
 	"github.com/ironglass/ironglass/launcher/inventory"
+	"github.com/ironglass/ironglass/proxy/nova"
 )
 
 // files writes files into a directory that becomes the current one.
@@ -42,11 +43,25 @@ api: {token_file: token, client_ca: cert.pem}
 launcher: {process: {supervisor: supervisor, idle_exit: 1h}}
 lease: {idle: 20m, max: 0, warning: 30s}
 audit: {file: audit.jsonl}
+rfb: {listen: "::", ports: 20000-20999, tls: {cert: cert.pem, key: key.pem, client_ca: cert.pem}, none: false, connect: 21000}
+nova:
+  auth_url: https://keystone.example.net/v3
+  ca: cert.pem
+  application_credential_id: 0f7b6c
+  application_credential_secret_file: password
+  region: one
+  interface: internal
+  endpoint: https://nova.example.net/v2.1
+  hosts: [192.0.2.1]
+  enforce_session_timeout: true
+frame_ancestors: ["https://horizon.example.net"]
 state_dir: state
 recording: {dir: films, keep: 720h, max_total: 20GiB}
 nodes:
   - name: rack1-u12
     uuid: 99694c1e-6327-4d58-9466-87f7265958af
+    owner: 5c1a1e0000000000000000000000abcd
+    lessee: 5c1a1e0000000000000000000000abce
     bmc: {address: 192.0.2.10, username: admin, password_file: password}
     console: {command: [xterm, -fs, 13, ""], geometry: 800x600, recording: {mode: ring, minutes: 30, max_size: 64MiB}}
   - &vm
@@ -72,6 +87,9 @@ nodes:
 	if err != nil {
 		t.Fatal(err)
 	}
+	if a := c.Nodes.Nodes()[0].About; a != (inventory.About{Owner: "5c1a1e0000000000000000000000abcd", Lessee: "5c1a1e0000000000000000000000abce"}) {
+		t.Errorf("of the first node it is said: %+v", a)
+	}
 	if c.Listen != "0.0.0.0:6080" || c.PublicURL != "https://console.example.net/glass" || len(c.AllowedOrigins) != 2 ||
 		c.Linger != 90*time.Second || c.TLS == nil || c.ClientCA != "cert.pem" || c.TLS.Cert != "cert.pem" || c.TLS.Key != "key.pem" ||
 		c.Process.Supervisor != "supervisor" || c.Process.IdleExit != time.Hour {
@@ -85,6 +103,20 @@ nodes:
 	}
 	if got, err := c.Credential(); got != credential || err != nil {
 		t.Errorf("the credential is %q, %v", got, err)
+	}
+	rfb := &config.RFB{
+		Listen: "::", First: 20000, Last: 20999, Connect: 21000,
+		TLS: &config.MutualTLS{Cert: "cert.pem", Key: "key.pem", ClientCA: "cert.pem"},
+	}
+	if !reflect.DeepEqual(c.RFB, rfb) {
+		t.Errorf("viewers that are no browsers are let in as in %+v", c.RFB)
+	}
+	asked := &config.Nova{CA: "cert.pem", Hosts: []string{"192.0.2.1"}, EnforceSessionTimeout: true, Client: nova.Config{
+		AuthURL: "https://keystone.example.net/v3", ApplicationCredentialID: "0f7b6c", SecretFile: "password", Region: "one",
+		Interface: "internal", Endpoint: "https://nova.example.net/v2.1", UserDomain: "Default", ProjectDomain: "Default",
+	}}
+	if !reflect.DeepEqual(c.Nova, asked) || len(c.FrameAncestors) != 1 {
+		t.Errorf("Nova is asked as in %+v", c.Nova)
 	}
 	nodes := c.Nodes.Nodes()
 	if len(nodes) != 4 || nodes[0].UUID != "99694c1e-6327-4d58-9466-87f7265958af" || nodes[2].Name != "17" {
@@ -167,8 +199,18 @@ func TestComplaints(t *testing.T) {
 		"unknown keys":   {node + "listne: x\nlauncher: {process: {idle: 1m}}\n", []string{`2: the file: unknown key "listne": use one of listen, `, `3: launcher.process: unknown key "idle": use one of supervisor, idle_exit`}},
 		"unknown below":  {"nodes:\n- name: a\n  consol: {}\n  console: {command: [x], rfbs: y}\n", []string{`3: node: unknown key "consol"`, `4: node.console: unknown key "rfbs"`}},
 		"twice":          {node + "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", []string{"3: listen is there twice, first in line 2"}},
-		"later":          {node + "rfb: {listen: 127.0.0.1}\napi: {keystone: x}\nlauncher: {docker: {}}\n", []string{"2: rfb is not in this version", "3: api.keystone is not in this version", "4: launcher.docker is not in this version"}},
+		"later":          {node + "\nlauncher: {docker: {}}\n", []string{"3: launcher.docker is not in this version"}},
 		"recipe":         {"nodes:\n- name: a\n  console:\n    recipe: auto\n", []string{"4: node.console.recipe is not in this version: use command"}},
+		"rfb range":      {node + "rfb: {ports: 9-8, connect: 0, listen: \"127.0.0.1:5900\", none: perhaps, tls: {cert: c.yaml}}\n", []string{`2: rfb.ports: "9-8" is not a range of ports`, `2: rfb.connect: "0" is not a port`, `2: rfb.listen: "127.0.0.1:5900" is not a host`, `2: rfb.none: "perhaps" is neither true nor false`, "2: rfb.tls needs all three: cert, key and client_ca"}},
+		"rfb open":       {node + "rfb: {listen: 192.0.2.1}\n", []string{"2: rfb: viewers that reach 192.0.2.1 would have no way to prove who they are: set rfb.tls, or rfb.none"}},
+		"rfb closed":     {node + "rfb: {none: false}\n", []string{"2: rfb: viewers that reach 127.0.0.1 would have no way"}},
+		"rfb connect":    {node + "rfb:\n  connect: 16000\n", []string{"3: rfb.connect: port 16000 is one of the nodes' ports 15900-16899"}},
+		"nova empty":     {node + "nova: {}\n", []string{"2: nova needs auth_url"}},
+		"nova unsaid":    {node + "nova: {auth_url: \"http://k/v3\"}\n", []string{"2: nova needs either application_credential_id with"}},
+		"nova half":      {node + "nova: {auth_url: \"http://k/v3\", username: x, password_file: short}\n", []string{"2: nova needs either"}},
+		"nova both":      {node + "nova: {auth_url: \"http://k/v3\", username: x, password_file: short, project: p, application_credential_id: y}\n", []string{"2: nova needs either"}},
+		"nova values":    {node + "nova: {auth_url: k, endpoint: x, interface: y, enforce_session_timeout: z, password_file: c.yaml2}\n", []string{`2: nova.auth_url: "k" is not a URL`, `2: nova.endpoint: "x"`, `2: nova.interface: "y" is none of`, `2: nova.enforce_session_timeout: "z" is neither`, "2: nova.password_file: there is no file"}},
+		"frames":         {node + "frame_ancestors: [\"*\"]\n", []string{`2: frame_ancestors: "*" is not an origin`}},
 		"listen":         {node + "listen: 6080\n", []string{`2: listen: "6080" is not an address to listen on`}},
 		"listen port":    {node + "listen: 127.0.0.1:65536\n", []string{"2: listen: "}},
 		"open to all":    {node + "listen: :6080\n", []string{"2: listen: :6080 can be reached by others"}},
@@ -269,4 +311,36 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("%q: the error does not name the file: %v", text, err)
 		}
 	})
+}
+
+// TestRFBDefaults: who may connect where nothing is said of it.
+func TestRFBDefaults(t *testing.T) {
+	files(t, map[string]string{"x.pem": "x"})
+	const tls = "tls: {cert: x.pem, key: x.pem, client_ca: x.pem}"
+	for text, want := range map[string]*config.RFB{
+		"":                                       nil,
+		"rfb: {}":                                {Listen: "127.0.0.1", First: 15900, Last: 16899, None: true},
+		"rfb: {" + tls + "}":                     {Listen: "127.0.0.1", First: 15900, Last: 16899},
+		"rfb: {" + tls + ", none: true}":         {Listen: "127.0.0.1", First: 15900, Last: 16899, None: true},
+		"rfb: {listen: 0.0.0.0, none: true}":     {Listen: "0.0.0.0", First: 15900, Last: 16899, None: true},
+		"rfb: {listen: \"::1\", ports: 1-65535}": {Listen: "::1", First: 1, Last: 65535, None: true},
+	} {
+		if err := os.WriteFile("c.yaml", []byte("nodes: []\n"+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load("c.yaml")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if strings.Contains(text, "tls") {
+			if c.RFB.TLS == nil {
+				t.Errorf("%s: there is no TLS", text)
+			}
+			c.RFB.TLS = nil
+		}
+		if !reflect.DeepEqual(c.RFB, want) {
+			t.Errorf("%s is read as %+v", text, c.RFB)
+		}
+	}
 }

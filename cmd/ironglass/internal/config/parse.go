@@ -43,7 +43,8 @@ func (d *document) config(top *yaml.Node, c *Config) {
 				d.check(path, n, checkPublicURL(c.PublicURL))
 			}
 		}},
-		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, c) }},
+		{name: "allowed_origins", read: func(path string, n *yaml.Node) { d.origins(path, n, &c.AllowedOrigins) }},
+		{name: "frame_ancestors", read: func(path string, n *yaml.Node) { d.origins(path, n, &c.FrameAncestors) }},
 		{name: "linger", read: func(path string, n *yaml.Node) { d.duration(path, n, "not at all", &c.Linger) }},
 		{name: "lease", read: func(path string, n *yaml.Node) { d.lease(path, n, &c.Lease) }},
 		{name: "audit", read: func(path string, n *yaml.Node) {
@@ -56,17 +57,22 @@ func (d *document) config(top *yaml.Node, c *Config) {
 			}
 		}},
 		{name: "tls", read: func(path string, n *yaml.Node) { d.tls(path, n, c) }},
-		{name: "rfb", later: "viewers other than browsers cannot connect yet; remove it"},
+		{name: "rfb", read: func(path string, n *yaml.Node) { d.rfb(path, n, c) }},
+		{name: "nova", read: func(path string, n *yaml.Node) { d.nova(path, n, c) }},
 		{name: "api", read: func(path string, n *yaml.Node) { d.api(path, n, c) }},
 		{name: "launcher", read: func(path string, n *yaml.Node) { d.launcher(path, n, c) }},
 		{name: "recording", read: func(path string, n *yaml.Node) { d.recording(path, n, c) }},
 		{name: "state_dir", read: func(path string, n *yaml.Node) { d.text(path, n, &c.StateDir) }},
+		{name: "inventory", read: func(path string, n *yaml.Node) { d.inventory(path, n, c) }},
 		{name: "nodes", read: func(_ string, n *yaml.Node) { nodes = n }},
 	})
-	if nodes == nil {
-		d.fail(top, "there are no nodes: list them under nodes")
-	} else {
+	switch {
+	case nodes != nil:
 		d.nodes(nodes, c)
+	case c.Ironic != nil:
+		c.Nodes, _ = inventory.New(nil) // none are sound
+	default:
+		d.fail(top, "there are no nodes: list them under nodes, or name an inventory")
 	}
 	d.listen(top, listen, c)
 	d.stateDir(top, c)
@@ -89,8 +95,8 @@ func (d *document) listen(top, n *yaml.Node, c *Config) {
 		d.check("listen", n, err)
 		return
 	}
-	if c.TokenFile == "" && c.ClientCA == "" && !loopback(host) {
-		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file or api.client_ca, or listen on %s", c.Listen, DefaultListen)
+	if !c.Closed() && !loopback(host) {
+		d.fail(n, "listen: %s can be reached by others and the API has no credential: set api.token_file, api.client_ca or api.keystone, or listen on %s", c.Listen, DefaultListen)
 	}
 	if c.ClientCA != "" && c.TLS == nil {
 		d.fail(d.clientCA, "api.client_ca: certificates come with TLS alone: set tls, or use api.token_file")
@@ -112,9 +118,9 @@ func (d *document) stateDir(top *yaml.Node, c *Config) {
 	}
 }
 
-func (d *document) origins(path string, n *yaml.Node, c *Config) {
-	d.texts(path, n, `["https://horizon.example.net"]`, &c.AllowedOrigins)
-	for _, text := range c.AllowedOrigins {
+func (d *document) origins(path string, n *yaml.Node, into *[]string) {
+	d.texts(path, n, `["https://horizon.example.net"]`, into)
+	for _, text := range *into {
 		u, err := url.Parse(text)
 		if err != nil || !web(u) || strings.Trim(u.Path, "/") != "" {
 			d.fail(n, "%s: %q is not an origin: write it as in https://horizon.example.net", path, text)
@@ -196,7 +202,7 @@ func (d *document) api(path string, n *yaml.Node, c *Config) {
 			d.file(path, n, &c.ClientCA)
 			d.clientCA = n
 		}},
-		{name: "keystone", later: "use token_file or client_ca"},
+		{name: "keystone", read: func(path string, n *yaml.Node) { d.keystone(path, n, c) }},
 	})
 }
 
@@ -310,6 +316,8 @@ func (d *document) node(n *yaml.Node) (inventory.Node, map[string]int) {
 	d.mapping("node", n, []key{
 		{name: "name", read: text("name", &node.Name)},
 		{name: "uuid", read: text("uuid", &node.UUID)},
+		{name: "owner", read: text("owner", &node.About.Owner)},
+		{name: "lessee", read: text("lessee", &node.About.Lessee)},
 		{name: "bmc", read: func(path string, n *yaml.Node) {
 			var bmc inventory.BMC
 			d.mapping(path, n, []key{

@@ -5,7 +5,6 @@ package serve
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/ironglass/ironglass/cmd/internal/memory"
 	"github.com/ironglass/ironglass/cmd/ironglass/internal/config"
-	"github.com/ironglass/ironglass/launcher"
 	"github.com/ironglass/ironglass/launcher/inventory"
 	"github.com/ironglass/ironglass/launcher/process"
 	"github.com/ironglass/ironglass/proxy"
@@ -80,7 +78,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
-	s.Log.Info("open "+s.url()+" in a browser", "version", o.Version, "nodes", len(cfg.Nodes.Nodes()), "state", cfg.StateDir)
+	s.Log.Info("open "+s.url()+" in a browser", "version", o.Version, "nodes", len(s.proxy.Consoles()), "state", cfg.StateDir)
 	if o.Ready != nil {
 		o.Ready(s.url())
 	}
@@ -90,6 +88,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 			return fmt.Errorf("the HTTP server ended: %w", err)
 		case <-o.Reload:
 			s.reload()
+		case list := <-s.news():
+			s.relist(list)
 		case <-ctx.Done():
 			s.Log.Info("ending: viewers are told, consoles are ended")
 			s.served = served
@@ -106,11 +106,17 @@ type service struct {
 
 	listener net.Listener
 	secured  atomic.Pointer[tls.Config] // what new connections use; nil without TLS
-	launcher *process.Launcher
-	store    *recording.Store // nil where nothing is recorded and never was
-	proxy    *proxy.Service
-	http     *http.Server
-	served   <-chan error // set when the HTTP server still runs
+	// rfbSecured is what VeNCrypt uses from the next viewer on; nil without.
+	rfbSecured atomic.Pointer[tls.Config]
+	launcher   *process.Launcher
+	store      *recording.Store     // nil where nothing is recorded and never was
+	file       *inventory.Inventory // the nodes that the configuration lists now
+	ironic     *followed            // nil without that inventory
+	keystone   *identity            // nil without
+	proxy      *proxy.Service
+	http       *http.Server
+	compute    *http.Client // for requests to Nova; nil where there are none
+	served     <-chan error // set when the HTTP server still runs
 }
 
 // open makes everything ready to serve. What it opened before an error, end
@@ -154,29 +160,55 @@ func (s *service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.retire(ctx); err != nil {
+	s.file = s.cfg.Nodes
+	if s.cfg.Ironic != nil {
+		if s.ironic, err = follow(ctx, s.cfg, s); err != nil {
+			return err
+		}
+	}
+	all, nodes, err := s.roster(s.file)
+	if err != nil {
 		return err
 	}
-	nodes, err := s.nodes(s.cfg)
-	if err != nil {
+	if err := s.retire(ctx, all); err != nil {
 		return err
 	}
 	if err := s.openRecordings(nodes); err != nil {
 		return err
 	}
+	rfb, err := s.rfb()
+	if err != nil {
+		return err
+	}
+	nova, err := s.nova()
+	if err != nil {
+		return err
+	}
+	if s.keystone, err = s.identity(s.cfg); err != nil {
+		return err
+	}
+	var status func() proxy.Inventory
+	if s.ironic != nil {
+		status = s.ironic.status
+	}
 	s.proxy, err = proxy.New(proxy.Config{
-		Nodes:      nodes,
-		PublicURL:  s.cfg.PublicURL,
-		Access:     s.access(s.cfg, credential),
-		Linger:     s.cfg.Linger,
-		Lease:      proxy.Lease(s.cfg.Lease),
-		AuditFile:  s.cfg.AuditFile,
-		Page:       page,
-		PagePolicy: web.ContentSecurityPolicy,
-		Tokens:     tokens,
-		Recordings: s.store,
-		Changed:    s.memory.Burst,
-		Log:        s.Log,
+		RFB:       rfb,
+		Nova:      nova,
+		Inventory: status,
+		Nodes:     nodes,
+		PublicURL: s.cfg.PublicURL,
+		Access:    access(s.cfg, credential, s.keystone),
+		Linger:    s.cfg.Linger,
+		Lease:     proxy.Lease(s.cfg.Lease),
+		AuditFile: s.cfg.AuditFile,
+		Page:      page,
+
+		FrameAncestors: s.cfg.FrameAncestors,
+		PagePolicy:     web.ContentSecurityPolicy,
+		Tokens:         tokens,
+		Recordings:     s.store,
+		Changed:        s.memory.Burst,
+		Log:            s.Log,
 	})
 	if err != nil {
 		return err
@@ -207,15 +239,19 @@ func listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// retire ends adopted consoles of nodes that are not configured any more, or
-// not with a command.
-func (s *service) retire(ctx context.Context) error {
+// retire ends adopted consoles of nodes that there are not any more, or not
+// with a command. Where the nodes of an inventory were never read, those are
+// left to end by themselves.
+func (s *service) retire(ctx context.Context, all *inventory.Inventory) error {
+	if s.ironic != nil && s.ironic.nodes == nil {
+		return nil
+	}
 	running, err := s.launcher.List(ctx)
 	if err != nil {
 		return err
 	}
 	for _, i := range running {
-		if n, ok := s.cfg.Nodes.Find(i.Node); ok && n.Console.Command != nil {
+		if n, ok := all.Find(i.Node); ok && n.Console.Command != nil {
 			continue
 		}
 		s.Log.Info("ending the console of a node that is not configured any more", "node", i.Node)
@@ -224,52 +260,6 @@ func (s *service) retire(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// nodes makes the proxy's nodes of the configured ones.
-func (s *service) nodes(cfg *config.Config) ([]proxy.Node, error) {
-	var nodes []proxy.Node
-	for _, n := range cfg.Nodes.Nodes() {
-		// What was said of the node tells one version of it from another.
-		version, err := json.Marshal(n)
-		if err != nil {
-			return nil, fmt.Errorf("node %s: %w", n.Name, err)
-		}
-		node := proxy.Node{
-			Name: n.Name, UUID: n.UUID, Width: n.Console.Width, Height: n.Console.Height, Version: string(version),
-			Seats: proxy.SeatPolicy(n.Console.Seats), Lease: proxy.Lease(n.Console.Lease),
-			Keys: proxy.Pace(n.Console.Keys), Layout: n.Console.Layout,
-			Recording: recording.Settings{
-				Mode: recording.Mode(n.Console.Recording.Mode),
-				Last: n.Console.Recording.Last, MaxSize: n.Console.Recording.MaxSize,
-			},
-		}
-		if n.Console.RFB != "" {
-			b, err := proxy.NewNative(nativeConfig(n.Console))
-			if err != nil {
-				return nil, fmt.Errorf("node %s: %w", n.Name, err)
-			}
-			node.Kind, node.Backend = "rfb", b
-		} else {
-			// Supervisors type by symbol.
-			node.BySymbol = true
-			node.Kind, node.Backend = "command", &launched{by: s.launcher, spec: launcher.Spec{
-				Node: n.Name, UUID: n.UUID, Command: n.Console.Command,
-				Width: n.Console.Width, Height: n.Console.Height,
-			}}
-		}
-		nodes = append(nodes, node)
-	}
-	return nodes, nil
-}
-
-// nativeConfig is how the VNC server of a console is reached.
-func nativeConfig(c inventory.Console) proxy.NativeConfig {
-	cfg := proxy.NativeConfig{Address: c.RFB, Username: c.Username, PasswordFile: c.PasswordFile}
-	if t := c.TLS; t != nil {
-		cfg.TLS = &proxy.NativeTLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Fingerprint: t.Fingerprint}
-	}
-	return cfg
 }
 
 // openRecordings opens the recordings where some node has any, or had: those
@@ -330,6 +320,10 @@ func (s *service) end() error {
 		case <-over:
 		}
 	}()
+	if s.ironic != nil {
+		s.ironic.close()
+	}
+	defer s.keystone.close()
 	var errs *multierror.Error
 	drained := true
 	if s.proxy != nil {
@@ -351,6 +345,9 @@ func (s *service) end() error {
 	}
 	if s.listener != nil {
 		_ = s.listener.Close()
+	}
+	if s.compute != nil {
+		s.compute.CloseIdleConnections()
 	}
 	if s.store != nil && drained {
 		if err := s.store.Close(); err != nil {

@@ -36,11 +36,12 @@ const patience = 90 * time.Second
 
 // running is a service that runs in this program.
 type running struct {
-	t    *testing.T
-	url  string
-	http *http.Client
-	log  *logs
-	end  func() // ends it and waits
+	reload chan struct{} // has the configuration read anew
+	t      *testing.T
+	url    string
+	http   *http.Client
+	log    *logs
+	end    func() // ends it and waits
 }
 
 // logs keeps what was logged. It may be written from any goroutine.
@@ -80,12 +81,13 @@ func load(t *testing.T, dir, text string) *config.Config {
 func start(t *testing.T, cfg *config.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{t: t, log: &logs{}, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
+	r := &running{t: t, log: &logs{}, reload: make(chan struct{}), http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	ready, over := make(chan string, 1), make(chan error, 1)
 	go func() {
 		over <- serve.Run(ctx, cfg, serve.Options{
-			Log:   slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), nil)),
-			Ready: func(url string) { ready <- url },
+			Log:    slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), nil)),
+			Ready:  func(url string) { ready <- url },
+			Reload: r.reload,
 		})
 	}()
 	var once sync.Once
