@@ -304,13 +304,14 @@ func film(t *testing.T, s *setup, m *machine) (id string, pictures []*pixel.Fram
 	for i := range 4 {
 		m.Fill(image.Rect(20*i, 10*i, 20*i+150, 10*i+80), uint32(0x223344*(i+1))&pixel.Mask)
 		await(t, v, m)
-		var seconds float64
 		s.awaitRecordings("node", func(l []recordingView) bool {
-			id, seconds = l[0].ID, l[0].Seconds
+			id = l[0].ID
 			data := s.request(http.MethodGet, "/v1/nodes/node/console/recordings/"+id, "", nil).Text
 			return lastPicture(t, []byte(data)).Equal(m.Picture())
 		})
-		pictures, at = append(pictures, m.Picture()), append(at, seconds)
+		// Asked afterwards: the picture is in what was recorded until then.
+		l := s.awaitRecordings("node", func([]recordingView) bool { return true })
+		pictures, at = append(pictures, m.Picture()), append(at, l[0].Seconds)
 		time.Sleep(250 * time.Millisecond) // of recorded time
 	}
 	_ = v.Conn.Close()
