@@ -19,7 +19,7 @@ var reasons = []reason{
 	{"scroll", measureCPU, "Xtigervnc", "Xtigervnc is told of each CopyArea by itself. Here the move is looked for in the pixels, measured, and what it brought is compared."},
 	{"drag", measureCPU, "Xtigervnc", "Xtigervnc is told of each CopyArea by itself. Here the move is looked for in the pixels, measured, and what it brought is compared."},
 	{"", measureCPU, "Xtigervnc", "Xtigervnc is the X server itself: it knows what it drew. A supervisor outside of it is woken by an event, asks for the damage in a round trip and is woken by the answer; see the wake-ups."},
-	{"video", measureBytes, "", "The film is cut along cells that viewers share, and each piece is a JPEG picture of its own with its header and tables."},
+	{"video", measureBytes, "", "A film goes in pieces of 1024x256 at most, which viewers share, and each is a JPEG picture of its own with its header and tables."},
 	{"", measureBytes, "Xtigervnc", "Each piece is compressed without history, so that it can be shared by viewers who came at any time; Xtigervnc's streams remember what each viewer was sent before, which counts most in small pieces such as a line of text."},
 	{"", measureFirst, "Xtigervnc", "Nothing of the display is kept while nobody looks: with the first viewer it is followed anew, and its size, pointer, damage and all pixels are fetched from the X server. Xtigervnc is the X server."},
 	{"", measureFirst, "", "Nothing of the display is kept while nobody looks: with the first viewer it is followed anew, and its size, pointer, damage and all pixels are fetched from the X server, looked at and encoded."},
