@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,10 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/gorilla/websocket"
-
+	"github.com/ironglass/ironglass/integration/loads"
 	"github.com/ironglass/ironglass/rfb"
 	"github.com/ironglass/ironglass/rfb/rfbtest"
 	"github.com/ironglass/ironglass/rfb/wire"
@@ -30,39 +27,6 @@ const (
 	// viewer 150 KB, and itself.
 	crowdMemory = 160 << 20
 )
-
-// wsStream is a websocket as a net.Conn. Reads come from one goroutine, and so
-// do writes.
-type wsStream struct {
-	*websocket.Conn
-	message io.Reader
-}
-
-func (s *wsStream) Read(p []byte) (int, error) {
-	for {
-		if s.message == nil {
-			var err error
-			if _, s.message, err = s.NextReader(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := s.message.Read(p)
-		if errors.Is(err, io.EOF) {
-			s.message, err = nil, nil
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
-}
-
-func (s *wsStream) Write(p []byte) (int, error) {
-	return len(p), s.WriteMessage(websocket.BinaryMessage, p)
-}
-
-func (s *wsStream) SetDeadline(t time.Time) error {
-	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
-}
 
 // vncNode is a node that is a VNC server in this program.
 func vncNode(t *testing.T, dir, name string, src rfb.Source) *node {
@@ -110,13 +74,12 @@ func TestCrowd(t *testing.T) {
 		_, addresses[i] = s.token(t, n.name, `{"ttl":"1h"}`)
 	}
 	open := func(console int, encoding wire.Encoding) (*rfbtest.Viewer, error) {
-		ws, resp, err := websocket.DefaultDialer.DialContext(t.Context(), addresses[console], nil)
+		conn, err := loads.Dial(t.Context(), addresses[console])
 		if err != nil {
 			return nil, err
 		}
-		resp.Body.Close()
-		t.Cleanup(func() { ws.Close() })
-		v, err := rfbtest.NewViewer(&wsStream{Conn: ws})
+		t.Cleanup(func() { conn.Close() })
+		v, err := rfbtest.NewViewer(conn)
 		if err != nil {
 			return nil, err
 		}

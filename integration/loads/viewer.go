@@ -96,7 +96,7 @@ func dial(ctx context.Context, address string, decode, sampled bool) (*viewer, e
 		began: Monotonic(), whole: make(chan time.Duration, 1), done: make(chan struct{}),
 	}
 	var err error
-	if v.conn, err = connection(ctx, address); err != nil {
+	if v.conn, err = Dial(ctx, address); err != nil {
 		return nil, err
 	}
 	v.rd = wire.NewReader(v, 64<<10)

@@ -78,9 +78,9 @@ func (r *running) startProxied(p Programs, c Cell, dir, port string, load []stri
 	return err
 }
 
-// connection opens an RFB connection to an address, or to a websocket's URL as
-// noVNC does.
-func connection(ctx context.Context, address string) (net.Conn, error) {
+// Dial opens an RFB connection to an address, or to a websocket's URL as noVNC
+// does.
+func Dial(ctx context.Context, address string) (net.Conn, error) {
 	if !strings.HasPrefix(address, "ws://") {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
