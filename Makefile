@@ -91,7 +91,7 @@ bench-proxy: deps-test web
 	$(GO) run ./integration/benchproxy -o docs/bench-proxy.md
 
 .PHONY: bench-peers
-bench-peers: deps-test
+bench-peers: deps-test web
 	$(GO) run ./integration/benchpeers $(BENCHPEERS)
 
 # `go test -fuzz` takes one target of one package at a time.

@@ -6,13 +6,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"image"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -73,12 +71,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	report := loads.Report{Machine: loads.Machine()}
 	if s.from != "" {
-		b, err := os.ReadFile(s.from)
-		if err != nil {
+		if err := loads.Kept(s.from, &report); err != nil {
 			return err
-		}
-		if err := json.Unmarshal(b, &report); err != nil {
-			return fmt.Errorf("%s: %w", s.from, err)
 		}
 	} else {
 		cells, err := s.cells()
@@ -132,7 +126,7 @@ func (s *settings) measure(ctx context.Context, cells []loads.Cell, report *load
 		return err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := build(ctx, dir)
+	programs, err := loads.Build(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -150,28 +144,11 @@ func (s *settings) measure(ctx context.Context, cells []loads.Cell, report *load
 			fmt.Fprintf(os.Stderr, "%3d of %d  %s\n", i+1, len(cells), r.Line())
 		}
 		report.Results = append(report.Results, r)
-		if s.raw != "" {
-			b, err := json.MarshalIndent(report, "", "\t")
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(s.raw, b, 0o644); err != nil { //nolint:gosec // for others to read
-				return err
-			}
+		if err := loads.Keep(s.raw, report); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// build builds what is measured as it is shipped, and what draws.
-func build(ctx context.Context, dir string) (loads.Programs, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/",
-		"./cmd/ironglass-supervisor", "./integration/xload")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return loads.Programs{}, fmt.Errorf("building the programs (run this in the repository): %w\n%s", err, out)
-	}
-	return loads.Programs{Supervisor: filepath.Join(dir, "ironglass-supervisor"), Load: filepath.Join(dir, "xload")}, nil
 }
 
 // write writes table and chart.

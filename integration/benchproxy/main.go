@@ -7,14 +7,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"image"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,12 +54,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	r := &report{Machine: loads.Machine()}
 	if *from != "" {
-		b, err := os.ReadFile(*from)
-		if err != nil {
+		if err := loads.Kept(*from, r); err != nil {
 			return err
-		}
-		if err := json.Unmarshal(b, r); err != nil {
-			return fmt.Errorf("%s: %w", *from, err)
 		}
 	} else if err := r.measure(ctx, *list, *crowds, *consoles, time.Duration(*seconds*float64(time.Second)), *raw); err != nil {
 		return err
@@ -82,24 +75,9 @@ func (r *report) measure(ctx context.Context, list, crowds string, consoles int,
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/",
-		"./cmd/ironglass", "./cmd/ironglass-supervisor", "./integration/xload")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the programs (run this in the repository): %w\n%s", err, out)
-	}
-	p := loads.Programs{
-		Supervisor: filepath.Join(dir, "ironglass-supervisor"), Service: filepath.Join(dir, "ironglass"), Load: filepath.Join(dir, "xload"),
-	}
-	keep := func() error {
-		if raw == "" {
-			return nil
-		}
-		b, err := json.MarshalIndent(r, "", "\t")
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(raw, b, 0o644) //nolint:gosec // for others to read
+	p, err := loads.Build(ctx, dir)
+	if err != nil {
+		return err
 	}
 	for _, text := range strings.Split(crowds, ",") {
 		n, err := strconv.Atoi(text)
@@ -122,7 +100,7 @@ func (r *report) measure(ctx context.Context, list, crowds string, consoles int,
 					fmt.Fprintf(os.Stderr, "%s, before it %d MB\n", got.Line(), got.Front/1e6)
 				}
 				r.Results = append(r.Results, got)
-				if err := keep(); err != nil {
+				if err := loads.Keep(raw, r); err != nil {
 					return err
 				}
 			}
@@ -131,7 +109,7 @@ func (r *report) measure(ctx context.Context, list, crowds string, consoles int,
 	if r.Memory, err = loads.MeasureConsoles(ctx, p, size, consoles); err != nil {
 		return err
 	}
-	return keep()
+	return loads.Keep(raw, r)
 }
 
 // find is the result of a cell, nil where there is none.
