@@ -137,16 +137,24 @@ func (c *Console) recordingProblem(r *http.Request, err error) *problem {
 	return newProblem(http.StatusInternalServerError, "internal", "The recording cannot be read; the service's log says why.")
 }
 
-// getRecording is GET /v1/nodes/{id}/console/recordings/{rid}: the FBS file,
-// up to now where it is under way.
-func (s *Service) getRecording(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
+// openRecording opens the recording that a request names. The caller closes it.
+func (s *Service) openRecording(r *http.Request, c *Console) (*fbs.Recording, recording.Info, *problem) {
 	if s.cfg.Recordings == nil {
-		respondProblem(w, c.recordingProblem(r, recording.ErrUnknown))
-		return
+		return nil, recording.Info{}, c.recordingProblem(r, recording.ErrUnknown)
 	}
 	rec, info, err := s.cfg.Recordings.Open(c.node.Name, r.PathValue("rid"))
 	if err != nil {
-		respondProblem(w, c.recordingProblem(r, err))
+		return nil, info, c.recordingProblem(r, err)
+	}
+	return rec, info, nil
+}
+
+// getRecording is GET /v1/nodes/{id}/console/recordings/{rid}: the FBS file,
+// up to now where it is under way.
+func (s *Service) getRecording(w http.ResponseWriter, r *http.Request, c *Console, by caller) {
+	rec, info, p := s.openRecording(r, c)
+	if p != nil {
+		respondProblem(w, p)
 		return
 	}
 	defer rec.Close() // only read

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/ironglass/ironglass/proxy/recording"
 	"github.com/ironglass/ironglass/rfb"
 )
 
@@ -22,13 +21,9 @@ func (s *Service) postReplay(w http.ResponseWriter, r *http.Request, c *Console,
 		respondProblem(w, p)
 		return
 	}
-	if s.cfg.Recordings == nil {
-		respondProblem(w, c.recordingProblem(r, recording.ErrUnknown))
-		return
-	}
-	rec, info, err := s.cfg.Recordings.Open(c.node.Name, r.PathValue("rid"))
-	if err != nil {
-		respondProblem(w, c.recordingProblem(r, err))
+	rec, info, p := s.openRecording(r, c)
+	if p != nil {
+		respondProblem(w, p)
 		return
 	}
 	play := s.newReplay(c.node.Name, info, remoteAddress(r), rec)
